@@ -1,0 +1,334 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// setting is one row of the table that everything else follows from: reading,
+// checking, Help and Markdown.
+type setting struct {
+	name string
+	// fallback is the default; it may refer to settings above it as $NAME.
+	fallback string
+	// place computes a default that depends on the caller; fallback is then
+	// only what the documentation shows.
+	place func(Sources) string
+	help  string
+	// early settings decide where localrc is and cannot stand in it.
+	early bool
+	parse func(*Config, string) error
+}
+
+// Setting is what documentation needs to know of one setting.
+type Setting struct{ Name, Default, Help string }
+
+// Settings lists all settings in the order of the documentation.
+func Settings() []Setting {
+	var all []Setting
+	for _, s := range table() {
+		all = append(all, Setting{Name: s.name, Default: s.fallback, Help: s.help})
+	}
+	return all
+}
+
+func table() []setting {
+	return []setting{
+		{
+			name: "STACK_ROOT", fallback: "/opt/stack",
+			help:  "where trees and node live; the same path on the host and in the node",
+			parse: directory(func(c *Config) *string { return &c.StackRoot }),
+		},
+		{
+			name: "SAVE_DIR", fallback: "$STACK_ROOT/save",
+			help:  "private memory of the run: store, journal, snapshots (mode 0700)",
+			parse: directory(func(c *Config) *string { return &c.SaveDir }),
+		},
+		{
+			name: "RESULTS_DIR", fallback: "<directory of localrc>/results", place: resultsDir,
+			help:  "what a run may publish goes to RESULTS_DIR/<run id>",
+			parse: absolute(func(c *Config) *string { return &c.ResultsDir }),
+		},
+		{
+			name: "BASE_DEVSTACK_BRANCH", fallback: "stable/zed",
+			help:  "release to upgrade from",
+			parse: release(func(c *Config) *Release { return &c.Base }),
+		},
+		{
+			name: "TARGET_DEVSTACK_BRANCH", fallback: "stable/2025.1",
+			help:  "release to upgrade to",
+			parse: release(func(c *Config) *Release { return &c.Target }),
+		},
+		{
+			name: "RUN_BASE", fallback: "True",
+			help:  "build the base cloud and run its phases",
+			parse: boolean(func(c *Config) *bool { return &c.RunBase }),
+		},
+		{
+			name: "RUN_TARGET", fallback: "True",
+			help:  "run the phases of the target: upgrade and after",
+			parse: boolean(func(c *Config) *bool { return &c.RunTarget }),
+		},
+		{
+			name: "VERIFY_RESOURCES", fallback: "True",
+			help:  "create resources and verify that they survive",
+			parse: boolean(func(c *Config) *bool { return &c.VerifyResources }),
+		},
+		{
+			name: "BASE_RUN_SMOKE", fallback: "False",
+			help:  "run Tempest's smoke tests on the base cloud (upstream's default is True)",
+			parse: boolean(func(c *Config) *bool { return &c.BaseRunSmoke }),
+		},
+		{
+			name: "TARGET_RUN_SMOKE", fallback: "False",
+			help:  "run Tempest's smoke tests on the upgraded cloud (upstream's default is True)",
+			parse: boolean(func(c *Config) *bool { return &c.TargetRunSmoke }),
+		},
+		{
+			name: "GRENADE_USE_EXTERNAL_DEVSTACK", fallback: "False",
+			help:  "DevStack is run by somebody else, as in OpenStack's Zuul jobs (not supported yet)",
+			parse: externalDevstack,
+		},
+		{
+			name: "KEEP", fallback: "never",
+			help:  "keep the cloud after the run: never, on-failure or always",
+			parse: keep,
+		},
+		{
+			name: "RESUME", fallback: "False",
+			help:  "continue the unfinished run instead of starting a new one",
+			parse: boolean(func(c *Config) *bool { return &c.Resume }),
+		},
+		{
+			name: "DEBIAN_MIRROR", fallback: "",
+			help:  "URL of a Debian mirror; default: the one that the host's apt uses",
+			parse: mirror,
+		},
+		{
+			name: "NODE_ADDRESS", fallback: "10.99.0.2/24",
+			help:  "IPv4 address of the node with its network, which must be free on this machine",
+			parse: nodeAddress,
+		},
+		{
+			name: "SERVICE_TIMEOUT", fallback: "120",
+			help:  "seconds until a service must answer",
+			parse: serviceTimeout,
+		},
+		{
+			name: "SCRIPT_TIMEOUT", fallback: "10m",
+			help:  "limit of one script of a plugin, then it is killed with all its children (like 90s, 10m, 1h30m)",
+			parse: duration(func(c *Config) *time.Duration { return &c.ScriptTimeout }),
+		},
+		{
+			name: "SUITE_TIMEOUT", fallback: "1h",
+			help:  "limit of the whole run (like 90m, 3h)",
+			parse: duration(func(c *Config) *time.Duration { return &c.SuiteTimeout }),
+		},
+		{
+			name: "GRENADE_CACHE_DIR", fallback: "$XDG_CACHE_HOME/grenade, else ~/.cache/grenade", place: cacheDir,
+			help:  "package roots, kept between runs",
+			parse: directory(func(c *Config) *string { return &c.CacheDir }),
+		},
+		{
+			name: "GRENADE_PLUGINRC", fallback: "",
+			help:  "text that is read after pluginrc: enable_grenade_plugin <name> <url> [branch]",
+			parse: func(c *Config, text string) error { c.PluginrcText = text; return nil },
+		},
+		{
+			name: "GRENADE_CONFIG_DIR", fallback: "", early: true,
+			help:  "directory of localrc and pluginrc; default: the module root, else where ginkgo was started (environment only)",
+			parse: absolute(func(c *Config) *string { return &c.ConfigDir }),
+		},
+	}
+}
+
+// internalNames are variables with our prefix that are not settings: we set
+// them for scripts, and a run started from a script of ours inherits them.
+func internalNames() []string {
+	return []string{"GRENADE_DIR", "GRENADE_RUN", "GRENADE_SCRIPT", "GRENADE_EXIT_FILE", "GRENADE_STARTER_PID"}
+}
+
+func resultsDir(s Sources) string { return s.ResultsDir }
+
+func cacheDir(s Sources) string {
+	// The XDG base directory specification: a relative path is to be ignored.
+	if xdg := s.env("XDG_CACHE_HOME"); filepath.IsAbs(xdg) {
+		return filepath.Join(xdg, "grenade")
+	}
+	if home := s.env("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".cache", "grenade")
+	}
+	return ""
+}
+
+func absolute(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		if !filepath.IsAbs(value) {
+			return fmt.Errorf("must be an absolute path, not %q", value)
+		}
+		*field(c) = filepath.Clean(value)
+		return nil
+	}
+}
+
+// directory is an absolute path that is safe to mount on, to pass through
+// colon- and comma-separated mount options, and to remove things from.
+func directory(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		if err := absolute(field)(c, value); err != nil {
+			return err
+		}
+		path := *field(c)
+		for _, r := range path {
+			if !strings.ContainsRune("/._+-@", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+				return fmt.Errorf("may hold letters, digits and / . _ + - @ only (mounts and DevStack need that), not %q", path)
+			}
+		}
+		if systemDirectory(path) {
+			return fmt.Errorf("must not be %s, a directory of the system: choose a directory of its own below it", path)
+		}
+		return nil
+	}
+}
+
+func systemDirectory(path string) bool {
+	top := []string{
+		"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc",
+		"/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/tmp",
+	}
+	for _, pseudo := range []string{"/dev/", "/proc/", "/sys/"} {
+		if strings.HasPrefix(path, pseudo) {
+			return true
+		}
+	}
+	return slices.Contains(top, path)
+}
+
+func release(field func(*Config) *Release) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		r, err := FindRelease(value)
+		*field(c) = r
+		if err != nil {
+			return fmt.Errorf("names an %w", err)
+		}
+		return nil
+	}
+}
+
+// boolean accepts what DevStack's trueorfalse recognises. Unlike trueorfalse it
+// does not take anything else for the default: a typo must not change what is
+// tested.
+func boolean(field func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		switch value {
+		case "1", "yes", "Yes", "YES", "true", "True", "TRUE":
+			*field(c) = true
+		case "0", "no", "No", "NO", "false", "False", "FALSE":
+			*field(c) = false
+		default:
+			return fmt.Errorf("must be True or False (also yes, no, 1, 0), not %q", value)
+		}
+		return nil
+	}
+}
+
+func externalDevstack(_ *Config, value string) error {
+	// Its field is not in Config: nothing can act on it yet.
+	var external bool
+	if err := boolean(func(*Config) *bool { return &external })(nil, value); err != nil {
+		return err
+	}
+	if external {
+		return errors.New("is not supported yet: leave it False")
+	}
+	return nil
+}
+
+func keep(c *Config, value string) error {
+	switch k := Keep(value); k {
+	case KeepNever, KeepOnFailure, KeepAlways:
+		c.Keep = k
+		return nil
+	}
+	return fmt.Errorf("must be never, on-failure or always, not %q", value)
+}
+
+func mirror(c *Config, value string) error {
+	if value == "" {
+		return nil
+	}
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.ContainsAny(value, " \t\n'\"\\") {
+		return fmt.Errorf("must be an http or https URL, like http://deb.debian.org/debian, not %q", value)
+	}
+	c.DebianMirror = strings.TrimRight(value, "/")
+	return nil
+}
+
+func nodeAddress(c *Config, value string) error {
+	wrong := func(why string) error {
+		return fmt.Errorf("must be an IPv4 address with its network, like 10.99.0.2/24; %q %s", value, why)
+	}
+	p, err := netip.ParsePrefix(value)
+	switch {
+	case err != nil:
+		return wrong("is none")
+	case !p.Addr().Is4():
+		return wrong("is not IPv4")
+	case p.Bits() < 8 || p.Bits() > 30:
+		return wrong("has no room for node and host, or too much (allowed are /8 to /30)")
+	case !p.Addr().IsPrivate():
+		return wrong("is not a private address (10/8, 172.16/12, 192.168/16)")
+	case p.Addr() == p.Masked().Addr():
+		return wrong("is the address of the network itself")
+	case p.Addr() == lastAddress(p):
+		return wrong("is the broadcast address of its network")
+	}
+	c.NodeAddress = p
+	return nil
+}
+
+// lastAddress is an IPv4 network's broadcast address.
+func lastAddress(p netip.Prefix) netip.Addr {
+	b := p.Addr().As4()
+	for i := range b {
+		host := 8*(i+1) - p.Bits() // how many of this byte's bits belong to the host part
+		if host > 0 {
+			b[i] |= byte(1<<min(host, 8) - 1)
+		}
+	}
+	return netip.AddrFrom4(b)
+}
+
+func serviceTimeout(c *Config, value string) error {
+	seconds, err := strconv.Atoi(value)
+	if err != nil || seconds < 1 || seconds > 24*3600 {
+		return fmt.Errorf("must be a whole number of seconds, at least 1, not %q", value)
+	}
+	c.ServiceTimeout = time.Duration(seconds) * time.Second
+	return nil
+}
+
+func duration(field func(*Config) *time.Duration) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		d, err := time.ParseDuration(value)
+		if err != nil || d < time.Second {
+			return fmt.Errorf("must be a duration with its unit, at least 1s, like 90s, 10m or 1h30m, not %q", value)
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+// expand puts the values of settings into a default.
+func expand(fallback string, value func(string) string) string {
+	return os.Expand(fallback, value)
+}

@@ -1,0 +1,84 @@
+// Package tree holds the words that every kind of DevStack-shaped tree shares:
+// what a service is, how a unit differs between two releases, how the cloud's
+// administrator gets in. The kinds themselves are in the packages below.
+package tree
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Service is how a tree runs one project.
+type Service struct {
+	// Name is the project's name, and that of the tree's lib file.
+	Name string
+	// Requires are the projects whose services this one needs to work.
+	Requires []string
+	// Enabled are the names that stand for it in ENABLED_SERVICES.
+	Enabled []string
+	// Units are the systemd units of its control plane, without ".service".
+	Units []string
+	// Packages are the packages that carry its code.
+	Packages []string
+	// Port is where its API listens, 0 when it has none.
+	Port int
+	// Config are its operator-owned configuration files, relative to /etc.
+	Config []string
+}
+
+// LocalrcLine is something that a plugin's settings add to a side's localrc.
+type LocalrcLine struct {
+	// SettingsFile is the settings file that asked for it.
+	SettingsFile string
+	// Text may hold several lines, and may open sections of its own.
+	Text string
+}
+
+// UnitDifference is how the units of one service differ between two releases.
+type UnitDifference struct {
+	Service string
+	Unit    string
+	// Change says what differs, for example "added" or "ExecStart".
+	Change string
+	// Base and Target are what the unit says on either side, if it is there.
+	Base, Target string
+	// Reason is the declared reason; empty means that nobody declared it.
+	Reason string
+}
+
+// String is the difference as one line.
+func (d UnitDifference) String() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: unit %s: %s", d.Service, d.Unit, d.Change)
+	if d.Base != "" || d.Target != "" {
+		fmt.Fprintf(&text, ": %q -> %q", d.Base, d.Target)
+	}
+	if d.Reason == "" {
+		text.WriteString(" (undeclared)")
+	} else {
+		fmt.Fprintf(&text, " (declared: %s)", d.Reason)
+	}
+	return text.String()
+}
+
+// Access is how the cloud's administrator gets in.
+type Access struct {
+	// AuthURL is the identity service's v3 endpoint.
+	AuthURL string
+	Region  string
+	// Username, Password and Project are the administrator's, in the domain
+	// Default.
+	Username, Password, Project string
+	// Secrets are the values that must not appear in anything published.
+	Secrets []string
+}
+
+// UnitReport is how the units of a cloud's services differ between the two
+// releases.
+type UnitReport struct {
+	// Differences has a text for each service, also for one without any.
+	Differences []string
+	// Undeclared has a sentence for each service with a difference that nobody
+	// declared, or a declaration that explains nothing.
+	Undeclared []string
+}
