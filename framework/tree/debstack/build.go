@@ -1,0 +1,200 @@
+package debstack
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"grenade/framework/exec"
+)
+
+//go:embed hooks/customize.sh
+var customizeHook string
+
+// NodePackages are those that a root needs to be booted and worked in, whatever runs there; the services' own are
+// declared in the tree. The init system comes as systemd-sysv, scripts need sudo, curl and the process tools.
+func NodePackages() []string {
+	return []string{
+		"ca-certificates", "curl", "dbus", "iproute2", "netbase", "procps", "sudo", "systemd", "systemd-sysv", "udev", "util-linux",
+	}
+}
+
+// Mmdebstrap builds roots with mmdebstrap(1), as root. It uses mounts and process ids of its own, so nothing that a
+// build does can be seen outside, and nothing of it outlives it.
+type Mmdebstrap struct {
+	// Mirror supplies the proxies.
+	Mirror *Mirror
+	// Timeout of one build; default 30 minutes.
+	Timeout time.Duration
+}
+
+const (
+	defaultBuildTimeout = 30 * time.Minute
+	// buildCookie is in the environment of every process of a build, with the scratch directory as its value.
+	buildCookie = "GRENADE_ROOT_BUILD"
+)
+
+// Recipe is everything but packages and architecture that decides what a root looks like.
+func (b *Mmdebstrap) Recipe() string {
+	return strings.Join(append(recipeOptions(), customizeHook), "\n")
+}
+
+// recipeOptions keep a root small and quick to build. Documentation is left out but for copyright files; unsafe-io
+// spares dpkg's syncs: a root that a power cut hit shows by its fingerprint.
+func recipeOptions() []string {
+	return []string{
+		"--mode=root", "--format=directory", "--variant=minbase", "--components=main", "--verbose",
+		`--aptopt=APT::Install-Recommends "false"`,
+		`--aptopt=Acquire::Languages "none"`,
+		`--aptopt=Acquire::Retries "3"`,
+		"--dpkgopt=path-exclude=/usr/share/man/*",
+		"--dpkgopt=path-exclude=/usr/share/doc/*",
+		"--dpkgopt=path-include=/usr/share/doc/*/copyright",
+		"--dpkgopt=path-exclude=/usr/share/locale/*",
+		"--dpkgopt=force-unsafe-io",
+	}
+}
+
+// Build installs a root from order.Mirror and makes it ready for any run.
+func (b *Mmdebstrap) Build(ctx context.Context, order BuildOrder, progress func(string)) (digest string, err error) {
+	if unix.Geteuid() != 0 {
+		return "", environment(errors.New("building a root file system needs root's rights"))
+	}
+	hook := filepath.Join(order.Scratch, "customize.sh")
+	release := filepath.Join(order.Scratch, "InRelease")
+	if err := os.WriteFile(hook, []byte(customizeHook), 0o700); err != nil {
+		return "", fmt.Errorf("customize hook: %w", err)
+	}
+	defer func() {
+		for _, file := range []string{hook, release} {
+			if gone := os.Remove(file); gone != nil && !errors.Is(gone, os.ErrNotExist) {
+				err = errors.Join(err, gone)
+			}
+		}
+	}()
+	// An old log would be taken for this build's.
+	if err := os.WriteFile(order.Log, nil, 0o600); err != nil {
+		return "", fmt.Errorf("log of the build: %w", err)
+	}
+	args := []string{
+		"unshare", "--mount", "--propagation=private", "--pid", "--mount-proc", "--fork", "--kill-child=KILL", "--",
+		"mmdebstrap",
+	}
+	args = append(args, recipeOptions()...)
+	for _, option := range b.Mirror.proxies.aptOptions() {
+		args = append(args, "--aptopt="+option)
+	}
+	if keyring := archiveKeyring(); keyring != "" {
+		args = append(args, "--keyring="+keyring)
+	}
+	if strings.HasPrefix(order.Mirror, "file:") {
+		args = append(args, "--hook-dir=/usr/share/mmdebstrap/hooks/file-mirror-automount")
+	}
+	args = append(args,
+		fmt.Sprintf(`--customize-hook=sh %s "$1" %s`, shellQuote(hook), shellQuote(release)),
+		"--include="+strings.Join(order.Packages, ","),
+		order.Suite, order.Root, order.Mirror)
+
+	timeout := b.Timeout
+	if timeout == 0 {
+		timeout = defaultBuildTimeout
+	}
+	tell := startNarrator(progress)
+	defer tell.stop()
+	_, err = exec.Run(ctx, exec.Command{
+		Args: args, Dir: "/", Env: buildEnv(), Log: order.Log, Timeout: timeout, Grace: 2 * time.Second,
+		OnLine: tell.line, Cookie: buildCookie + "=" + order.Scratch,
+	})
+	if err != nil {
+		return "", explainBuild(err, order)
+	}
+	tell.say("checking the new root")
+	text, err := os.ReadFile(release)
+	if err != nil {
+		return "", fmt.Errorf("the archive state that was installed from: %w", err)
+	}
+	parsed, err := parseRelease(text)
+	if err != nil {
+		return "", err
+	}
+	return parsed.digest(debianArchitecture())
+}
+
+// Abandon kills what is left of a build that was itself killed.
+func (b *Mmdebstrap) Abandon(ctx context.Context, scratch string) error {
+	_, err := exec.KillCookie(ctx, buildCookie, scratch, 0)
+	return err
+}
+
+// explainBuild makes the error of a failed build one that can be acted on: the last lines, the log, the mirror.
+func explainBuild(err error, order BuildOrder) error {
+	failed := new(exec.Error)
+	if !errors.As(err, &failed) {
+		return err
+	}
+	if failed.Cancelled {
+		return fmt.Errorf("the build was stopped: %w", failed.Err)
+	}
+	what := fmt.Sprintf("ended with exit code %d", failed.ExitCode)
+	switch {
+	case failed.TimedOut:
+		what = fmt.Sprintf("was killed at its limit of %s", failed.Limit)
+	case failed.ExitCode == -1 && failed.Err != nil:
+		return environment(fmt.Errorf("mmdebstrap cannot be run: %w", failed.Err))
+	}
+	return environment(&BuildError{
+		Text: fmt.Sprintf("mmdebstrap %s with packages from %s; last lines:\n  %s\nlog: %s", what, redacted(order.Mirror),
+			strings.Join(failed.Tail, "\n  "), order.Log),
+		Tail: failed.Tail, Log: order.Log, Err: err,
+	})
+}
+
+// BuildError is a build that failed, with its last lines and the path of its whole output.
+type BuildError struct {
+	Text string
+	Tail []string
+	Log  string
+	Err  error
+}
+
+func (e *BuildError) Error() string { return e.Text }
+func (e *BuildError) Unwrap() error { return e.Err }
+
+// buildEnv is the caller's environment with nobody to answer questions and messages in English.
+func buildEnv() []string {
+	return append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true", "LC_ALL=C.UTF-8", "LANG=C.UTF-8")
+}
+
+// archiveKeyring is Debian's own keyring, if the host has it: a host of another suite, or Ubuntu, may not trust the
+// keys of the suite that is wanted.
+func archiveKeyring() string {
+	for _, path := range []string{"/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"} {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// installedPackages reads which packages a root holds, and their versions, from dpkg's status file.
+func installedPackages(root string) (map[string]string, error) {
+	text, err := os.ReadFile(filepath.Join(root, "var/lib/dpkg/status"))
+	if err != nil {
+		return nil, fmt.Errorf("packages of the new root: %w", err)
+	}
+	packages := map[string]string{}
+	for _, p := range dpkgStatus(string(text)) {
+		packages[p.name] = p.version
+	}
+	if len(packages) == 0 {
+		return nil, errors.New("packages of the new root: dpkg's status file lists none")
+	}
+	return packages, nil
+}

@@ -1,0 +1,446 @@
+package debstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"grenade/framework/config"
+	"grenade/framework/exec"
+	"grenade/framework/node"
+	"grenade/framework/report"
+	"grenade/framework/tree"
+)
+
+// Cloud is an OpenStack cloud from Debian packages in one nspawn node: the
+// node's own system is the base release, the target release is a second root
+// beside it.
+type Cloud struct {
+	options CloudOptions
+	shell   Tree
+	known   Services
+
+	node   *node.Nspawn
+	base   *Root
+	target chan targetRoot
+	saved  savedCloud
+
+	mu      sync.Mutex
+	timings []report.Timing
+}
+
+// CloudOptions is what a cloud is made of.
+type CloudOptions struct {
+	RunID  string
+	Config *config.Config
+	// Progress is told what is being waited for.
+	Progress func(string)
+	// Note is told what people should know of the cloud.
+	Note func(string)
+	// Redact is told every secret that the cloud makes up.
+	Redact func(values ...string)
+}
+
+// targetRoot is the target's root, or why there is none.
+type targetRoot struct {
+	root *Root
+	err  error
+}
+
+// NewCloud returns a cloud that does not run yet. Its services are read from
+// the embedded tree.
+func NewCloud(options CloudOptions) (*Cloud, error) {
+	shell, err := NewTree()
+	if err != nil {
+		return nil, err
+	}
+	known, err := shell.Services()
+	if err != nil {
+		return nil, err
+	}
+	return &Cloud{options: options, shell: shell, known: known}, nil
+}
+
+// Requires returns the closure of the projects' requirements as the embedded
+// tree declares it, before there is a cloud.
+func Requires(projects []string) ([]string, error) {
+	cloud, err := NewCloud(CloudOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return cloud.Requires(projects)
+}
+
+// Start makes the node: base root, boot, trees. The target's root is built
+// beside it, and first needed by PrepareTarget.
+func (c *Cloud) Start(ctx context.Context, services []string) error {
+	cache, err := c.cache(ctx)
+	if err != nil {
+		return err
+	}
+	c.ensureTarget(ctx, cache)
+	began := time.Now()
+	if c.base, err = cache.Ensure(ctx, c.want(c.options.Config.Base), c.options.Progress); err != nil {
+		return err
+	}
+	c.took("base root", report.Roots, began)
+	c.tellAge(c.base)
+	passwords := NewPasswords()
+	if err := passwords.Save(c.options.Config.SaveDir); err != nil {
+		return err
+	}
+	c.keepSecret(passwords)
+	c.saved = savedCloud{Services: services, passwords: passwords, BaseRoot: c.base.Path, BasePackages: c.base.Packages}
+	if err := c.saved.write(c.options.Config.SaveDir); err != nil {
+		return err
+	}
+	return c.boot(ctx, cache)
+}
+
+func (c *Cloud) cache(ctx context.Context) (*Cache, error) {
+	mirror, err := FindMirror(ctx, c.options.Config.DebianMirror, Host{})
+	if err != nil {
+		return nil, err
+	}
+	return &Cache{Dir: c.options.Config.CacheDir, Archives: mirror, Builder: &Mmdebstrap{Mirror: mirror}}, nil
+}
+
+// ensureTarget starts to build or check the target's root.
+func (c *Cloud) ensureTarget(ctx context.Context, cache *Cache) {
+	target := make(chan targetRoot, 1)
+	c.target = target
+	began := time.Now()
+	go func() {
+		root, err := cache.Ensure(ctx, c.want(c.options.Config.Target), c.options.Progress)
+		c.took("target root", report.Roots, began)
+		target <- targetRoot{root, err}
+	}()
+}
+
+// want is the root of a release. It holds every service that the tree knows,
+// so that one root serves every selection.
+func (c *Cloud) want(release config.Release) Want {
+	return Want{Release: release.Name, Suite: release.Suite, Packages: c.known.Packages()}
+}
+
+// tellAge says that nobody could be asked whether the root is current.
+func (c *Cloud) tellAge(root *Root) {
+	if root.Offline {
+		c.options.Note(fmt.Sprintf("root of %s: %s old, and the archive could not be asked whether it is current: %v", root.Suite, roundAge(root.Age), root.Why))
+	}
+}
+
+// keepSecret sees to it that no password is published.
+func (c *Cloud) keepSecret(passwords Passwords) {
+	for _, value := range passwords {
+		c.options.Redact(value)
+	}
+}
+
+func (c *Cloud) boot(ctx context.Context, cache *Cache) error {
+	began := time.Now()
+	c.options.Progress("boot of the node")
+	upper, work := c.targetLayer()
+	for _, dir := range []string{upper, work} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("node directory: %w", err)
+		}
+	}
+	if err := os.Chown(c.options.Config.SaveDir, StackUID, StackGID); err != nil {
+		return fmt.Errorf("SAVE_DIR: %w", err)
+	}
+	started, err := node.Start(ctx, node.NspawnConfig{
+		RunID: c.options.RunID, Dir: NodeDir(c.options.Config), Root: c.base.Path, Address: c.options.Config.NodeAddress,
+		Binds: []node.Bind{
+			{Source: c.options.Config.SaveDir, Target: c.options.Config.SaveDir},
+			{Source: filepath.Dir(upper), Target: filepath.Dir(upper)},
+			{Source: cache.Roots(), Target: c.rootsInNode(), ReadOnly: true},
+		},
+		Prepare: c.prepareUpper,
+	})
+	if err != nil {
+		return environment(err)
+	}
+	c.node = started
+	c.took("boot", report.Boot, began)
+	return nil
+}
+
+// prepareUpper writes what the node needs before it boots: the home of the
+// user stack, and both trees.
+func (c *Cloud) prepareUpper(upper string) error {
+	if err := c.base.PrepareUpper(upper, c.options.Config.StackRoot); err != nil {
+		return err
+	}
+	for _, side := range []config.Side{config.Base, config.Target} {
+		release := filepath.Join(upper, filepath.Dir(c.TreeDir(side)))
+		if err := os.MkdirAll(release, 0o755); err != nil {
+			return fmt.Errorf("release directory: %w", err)
+		}
+		if err := own(release, 0o755, StackUID, StackGID); err != nil {
+			return fmt.Errorf("release directory: %w", err)
+		}
+		if err := c.shell.Write(filepath.Join(upper, c.TreeDir(side)), StackUID, StackGID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Attach connects to the node that an earlier process of the run started.
+func (c *Cloud) Attach(ctx context.Context) error {
+	saved, err := readSavedCloud(c.options.Config.SaveDir)
+	if err != nil {
+		return err
+	}
+	c.saved = saved
+	c.keepSecret(saved.passwords)
+	if c.node, err = node.Attach(NodeDir(c.options.Config)); err != nil {
+		return environment(err)
+	}
+	if saved.TargetRoot != "" {
+		return nil
+	}
+	cache, err := c.cache(ctx)
+	if err != nil {
+		return err
+	}
+	c.ensureTarget(ctx, cache)
+	return nil
+}
+
+// Compose writes the side's local.conf into its tree.
+func (c *Cloud) Compose(ctx context.Context, side config.Side, lines []tree.LocalrcLine) error {
+	text := ComposeLocalConf(c.localrc(side), lines)
+	_, err := c.node.Run(ctx, node.Command{User: stackUser, Command: exec.Command{
+		Args: []string{"sh", "-c", "umask 077; cat >local.conf"}, Dir: c.TreeDir(side), Stdin: []byte(text),
+	}})
+	if err != nil {
+		return fmt.Errorf("write local.conf: %w", err)
+	}
+	return nil
+}
+
+// localrc is what a side's tree is told.
+func (c *Cloud) localrc(side config.Side) []Setting {
+	settings := c.options.Config
+	release, root := settings.Base, ""
+	upper, work := c.targetLayer()
+	if side == config.Target {
+		release, root = settings.Target, c.Root(config.Target)
+	}
+	local := []Setting{
+		{"STACK_ROOT", settings.StackRoot},
+		{"DEST", filepath.Dir(c.TreeDir(side))},
+		{"HOST_IP", c.node.Address()},
+		{"SERVICE_HOST", c.node.Address()},
+		{"REGION_NAME", region},
+		{"ENABLED_SERVICES", strings.Join(c.Enabled(), ",")},
+		{"DEBSTACK_SIDE", string(side)},
+		{"DEBSTACK_RELEASE", release.Name},
+		{"DEBSTACK_ROOT", root},
+	}
+	if side == config.Target {
+		// DEBSTACK_LOWER is only known when the target's root is there.
+		local = append(local, Setting{"DEBSTACK_UPPER", upper}, Setting{"DEBSTACK_WORK", work})
+	}
+	return append(local, c.saved.passwords.Settings()...)
+}
+
+// Enabled is ENABLED_SERVICES, what the cloud holds: the services of
+// the projects, and the infrastructure that every one of them needs.
+func (c *Cloud) Enabled() []string {
+	names := []string{"mysql", "rabbit"}
+	for _, name := range c.saved.Services {
+		if service, known := c.known.Find(name); known {
+			names = append(names, service.Services...)
+		}
+	}
+	return unique(names)
+}
+
+// Stack runs the base tree's stack.sh.
+func (c *Cloud) Stack(ctx context.Context, logFile string, onLine func(string)) error {
+	began := time.Now()
+	_, err := c.node.Run(ctx, node.Command{User: stackUser, Command: exec.Command{
+		Args: []string{"./stack.sh"}, Dir: c.TreeDir(config.Base), Env: c.environ(),
+		Log: logFile, OnLine: onLine, Timeout: c.options.Config.ScriptTimeout,
+	}})
+	c.took("stack.sh", report.StackSh, began)
+	return err
+}
+
+// PrepareTarget waits for the target's root, makes it available in the node,
+// and says how the units of the cloud's services differ.
+func (c *Cloud) PrepareTarget(ctx context.Context, logFile string, onLine func(string)) (tree.UnitReport, error) {
+	if err := c.awaitTarget(ctx, onLine); err != nil {
+		return tree.UnitReport{}, err
+	}
+	began := time.Now()
+	_, err := c.node.Run(ctx, node.Command{User: stackUser, Command: exec.Command{
+		Args: []string{"bash", "-ec", "source ./stackrc; source lib/target; debstack_prepare_target"},
+		Dir:  c.TreeDir(config.Target), Env: append(c.environ(), "DEBSTACK_LOWER="+c.targetLower()),
+		Log: logFile, OnLine: onLine, Timeout: c.options.Config.ScriptTimeout,
+	}})
+	if err != nil {
+		return tree.UnitReport{}, err
+	}
+	c.took("target tree", report.Script, began)
+	return c.unitReport()
+}
+
+// unitReport compares the releases' units, service by service.
+func (c *Cloud) unitReport() (tree.UnitReport, error) {
+	var units tree.UnitReport
+	for _, name := range c.saved.Services {
+		service, known := c.known.Find(name)
+		if !known {
+			continue
+		}
+		difference, err := UnitDifference(c.saved.BaseRoot, c.saved.TargetRoot, service)
+		if err != nil {
+			return units, err
+		}
+		units.Differences = append(units.Differences, difference.String())
+		if err := difference.Judge(); err != nil {
+			units.Undeclared = append(units.Undeclared, err.Error())
+		}
+	}
+	return units, nil
+}
+
+func (c *Cloud) awaitTarget(ctx context.Context, onLine func(string)) error {
+	if c.saved.TargetRoot != "" {
+		return nil
+	}
+	began := time.Now()
+	onLine("the target's root")
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case made := <-c.target:
+		if made.err != nil {
+			return made.err
+		}
+		c.tellAge(made.root)
+		c.saved.TargetRoot, c.saved.TargetPackages = made.root.Path, made.root.Packages
+	}
+	c.took("wait for the target root", report.Roots, began)
+	return c.saved.write(c.options.Config.SaveDir)
+}
+
+// CollectLogs copies the node's journal and its services' logs into dir.
+func (c *Cloud) CollectLogs(ctx context.Context, dir string) error {
+	if c.node == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("collect logs: %w", err)
+	}
+	journal := filepath.Join(dir, "journal.log")
+	if err := os.RemoveAll(journal); err != nil {
+		return fmt.Errorf("collect logs: %w", err)
+	}
+	_, err := c.node.Run(ctx, node.Command{Command: exec.Command{
+		Args: []string{"journalctl", "--no-pager", "--output=short-precise"}, Log: journal,
+	}})
+	logs := filepath.Join(c.node.Upper(), "var", "log")
+	for _, service := range c.known {
+		for _, state := range service.State {
+			err = errors.Join(err, c.copyLogs(filepath.Join(logs, state), filepath.Join(dir, state)))
+		}
+	}
+	return err
+}
+
+// Node is where everything of the shell contract runs.
+func (c *Cloud) Node() node.Node { return c.node }
+
+// Service describes how the tree runs the project.
+func (c *Cloud) Service(project string) (tree.Service, bool) {
+	service, known := c.known.Find(project)
+	return service.Tree(), known
+}
+
+// Requires returns the projects and all that they require, in the order in
+// which services start. A project that the tree does not know requires
+// nothing.
+func (c *Cloud) Requires(projects []string) ([]string, error) {
+	ours := slices.DeleteFunc(slices.Clone(projects), func(name string) bool {
+		_, known := c.known.Find(name)
+		return !known
+	})
+	closure, err := c.known.Closure(ours...)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, service := range closure {
+		names = append(names, service.Name)
+	}
+	for _, name := range projects {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// Packages are the versions in the side's root.
+func (c *Cloud) Packages(_ context.Context, side config.Side) (map[string]string, error) {
+	versions := c.saved.BasePackages
+	if side == config.Target {
+		versions = c.saved.TargetPackages
+	}
+	if versions == nil {
+		return nil, errors.New("the " + string(side) + " root is not there yet")
+	}
+	return versions, nil
+}
+
+// Access is the administrator's.
+func (c *Cloud) Access() tree.Access {
+	return tree.Access{
+		AuthURL: fmt.Sprintf("http://%s:%d/v3", c.node.Address(), identityPort), Region: region,
+		Username: "admin", Password: c.saved.passwords["ADMIN_PASSWORD"], Project: "admin",
+	}
+}
+
+// identityPort is where Debian's keystone listens.
+const identityPort = 5000
+
+// Dispose removes the node, and everything that it, or a killed run's node,
+// left on this machine. It lets the cached roots go.
+func (c *Cloud) Dispose(ctx context.Context) error {
+	what, err := node.DisposeLeftovers(ctx, NodeDir(c.options.Config))
+	if err != nil {
+		return environment(err)
+	}
+	if c.node == nil && what != "" {
+		c.options.Note("removed what an earlier run left: " + what)
+	}
+	c.node = nil
+	if c.base != nil {
+		return c.base.Release()
+	}
+	return nil
+}
+
+// Timings says how long the parts took.
+func (c *Cloud) Timings() []report.Timing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.timings)
+}
+
+func (c *Cloud) took(part string, kind report.Kind, since time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timings = append(c.timings, report.Timing{Name: part, Kind: kind, Duration: time.Since(since)})
+}

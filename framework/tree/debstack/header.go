@@ -1,0 +1,222 @@
+package debstack
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Service is what a lib/<name> of the tree declares about itself, in comment lines of its head:
+//
+//	# requires: keystone               libs that must be up before it
+//	# services: g-api                  its names in ENABLED_SERVICES
+//	# packages: glance python3-memcache
+//	# units: glance-api                systemd units of its control plane at base
+//	# units-added: <unit>: <reason>    that only the target release has
+//	# units-removed: <unit>: <reason>  that only the base release has
+//	# port: 9292                       where its API listens
+//	# config: glance/glance-api.conf   what operators own, below /etc; carried over to the target
+//	# state: glance                    its directories below /var/lib and /var/log
+//
+// Lists are separated by blanks; a line may be repeated. Libs of the infrastructure declare packages only.
+type Service struct {
+	Name         string
+	File         string // for messages: lib/<name>
+	Requires     []string
+	Services     []string
+	Packages     []string
+	Units        []string
+	UnitsAdded   map[string]string // unit to reason
+	UnitsRemoved map[string]string
+	Port         int // 0: it has no API
+	Config       []string
+	State        []string
+}
+
+// headerLine is a key that stands alone before a colon. Prose begins with a capital or goes on before its colon.
+var headerLine = regexp.MustCompile(`^# ?([a-z]+(?:-[a-z]+)*):(?:[ \t]+(.*))?$`)
+
+// parseHeader reads the head of a lib: its first lines up to the first that is neither comment nor blank. Mistakes
+// name file and line; all are reported at once, as messages.
+func parseHeader(file, text string) (Service, []string) {
+	s := Service{Name: path.Base(file), File: file, UnitsAdded: map[string]string{}, UnitsRemoved: map[string]string{}}
+	var mistakes []string
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "#") {
+			break
+		}
+		part := headerLine.FindStringSubmatch(line)
+		if part == nil {
+			continue
+		}
+		if err := s.set(part[1], strings.TrimSpace(part[2])); err != nil {
+			mistakes = append(mistakes, fmt.Sprintf("%s:%d: %v", file, number, err))
+		}
+	}
+	return s, mistakes
+}
+
+func (s *Service) set(key, value string) error {
+	words := strings.Fields(value)
+	switch key {
+	case "requires":
+		s.Requires = append(s.Requires, words...)
+	case "services":
+		s.Services = append(s.Services, words...)
+	case "packages":
+		s.Packages = append(s.Packages, words...)
+	case "units":
+		s.Units = append(s.Units, unitNames(words)...)
+	case "config":
+		s.Config = append(s.Config, words...)
+	case "state":
+		s.State = append(s.State, words...)
+	case "units-added":
+		return declare(s.UnitsAdded, value)
+	case "units-removed":
+		return declare(s.UnitsRemoved, value)
+	case "port":
+		port, err := strconv.Atoi(value)
+		if err != nil || port < 1 || port > 65535 {
+			return fmt.Errorf("port %q is no port number", value)
+		}
+		s.Port = port
+	case "shellcheck":
+		// A directive of that tool has the same shape.
+	default:
+		return fmt.Errorf("%q is not among the keys that a lib can declare", key)
+	}
+	return nil
+}
+
+// declare reads "<unit>: <reason>". A declaration without a reason explains nothing.
+func declare(to map[string]string, value string) error {
+	if value == "" {
+		return nil
+	}
+	unit, reason, _ := strings.Cut(value, ":")
+	if strings.TrimSpace(reason) == "" || len(strings.Fields(unit)) != 1 {
+		return fmt.Errorf("%q is not \"<unit>: <reason>\"", value)
+	}
+	to[unitName(strings.TrimSpace(unit))] = strings.TrimSpace(reason)
+	return nil
+}
+
+// unitName is a unit's name without its suffix .service, which the headers and people leave out.
+func unitName(name string) string { return strings.TrimSuffix(name, ".service") }
+
+func unitNames(names []string) []string {
+	short := make([]string, len(names))
+	for i, name := range names {
+		short[i] = unitName(name)
+	}
+	return short
+}
+
+// Services are the libs of a tree.
+type Services []Service
+
+// readServices reads the headers of all files in lib/, in the order of their names.
+// The error belongs to ErrSetting and names every mistake with file and line.
+func readServices(tree fs.FS) (Services, error) {
+	listed, err := fs.ReadDir(tree, "lib")
+	if err != nil {
+		return nil, fmt.Errorf("libs of the tree: %w", err)
+	}
+	var all Services
+	var mistakes []string
+	for _, entry := range listed {
+		if entry.IsDir() {
+			continue
+		}
+		file := path.Join("lib", entry.Name())
+		text, err := fs.ReadFile(tree, file)
+		if err != nil {
+			return nil, fmt.Errorf("libs of the tree: %w", err)
+		}
+		s, wrong := parseHeader(file, string(text))
+		all, mistakes = append(all, s), append(mistakes, wrong...)
+	}
+	for _, s := range all {
+		for _, name := range s.Requires {
+			if _, ok := all.Find(name); !ok {
+				mistakes = append(mistakes, fmt.Sprintf("%s: requires %s, but the tree has no lib/%s", s.File, name, name))
+			}
+		}
+	}
+	if len(mistakes) > 0 {
+		return nil, setting(fmt.Errorf("the tree's headers: %s", strings.Join(mistakes, "; ")))
+	}
+	return all, nil
+}
+
+// Find returns the service of that name.
+func (s Services) Find(name string) (Service, bool) {
+	i := slices.IndexFunc(s, func(one Service) bool { return one.Name == name })
+	if i < 0 {
+		return Service{}, false
+	}
+	return s[i], true
+}
+
+// Closure returns the named services and everything they require, each after what it requires; otherwise in the
+// order of names given. The error belongs to ErrSetting: a name that the tree lacks, or a circle, which it spells out.
+func (s Services) Closure(names ...string) (Services, error) {
+	var ordered Services
+	done := map[string]bool{}
+	var visit func(name string, way []string) error
+	visit = func(name string, way []string) error {
+		if i := slices.Index(way, name); i >= 0 {
+			return setting(fmt.Errorf("services require each other in a circle: %s", strings.Join(append(way[i:], name), " -> ")))
+		}
+		if done[name] {
+			return nil
+		}
+		one, ok := s.Find(name)
+		if !ok {
+			return setting(fmt.Errorf("the debstack tree has no service %s: there is no lib/%s in it", name, name))
+		}
+		way = append(slices.Clone(way), name)
+		for _, required := range one.Requires {
+			if err := visit(required, way); err != nil {
+				return err
+			}
+		}
+		done[name] = true
+		ordered = append(ordered, one)
+		return nil
+	}
+	for _, name := range names {
+		if err := visit(name, nil); err != nil {
+			return nil, err
+		}
+	}
+	return ordered, nil
+}
+
+// Packages lists what these services need installed, sorted, each once. Roots hold the packages of all services of
+// the tree, so that one root serves every selection of projects.
+func (s Services) Packages() []string {
+	var all []string
+	for _, one := range s {
+		all = append(all, one.Packages...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Enabled lists the ENABLED_SERVICES names of these services, in order.
+func (s Services) Enabled() []string {
+	var all []string
+	for _, one := range s {
+		all = append(all, one.Services...)
+	}
+	return unique(all)
+}

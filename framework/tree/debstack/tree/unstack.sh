@@ -1,0 +1,19 @@
+#!/bin/bash
+# unstack.sh: stops all that stack.sh started. Data stays where it is; the next stack.sh begins anew.
+set -o errexit -o nounset -o pipefail
+
+TOP_DIR=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=stackrc
+source "$TOP_DIR/stackrc"
+for lib in stack database rpc_backend memcached keystone glance placement; do
+    # shellcheck source=/dev/null
+    source "$TOP_DIR/lib/$lib"
+done
+
+for name in glance placement keystone; do
+    if is_service_enabled "$name"; then "stop_$name"; fi
+done
+for name in rabbit mysql; do
+    if is_service_enabled "$name"; then stop_units "$name"; fi
+done
+stop_units memcached

@@ -1,0 +1,39 @@
+package debstack
+
+import (
+	"strings"
+
+	"grenade/framework/tree"
+)
+
+// Tree is the service in the words that every kind of tree shares.
+func (s Service) Tree() tree.Service {
+	return tree.Service{
+		Name: s.Name, Requires: s.Requires, Enabled: s.Services, Units: s.Units, Packages: s.Packages, Port: s.Port, Config: s.Config,
+	}
+}
+
+// List is the difference in the words that every kind of tree shares, unit by unit. A start command that changed needs
+// no declaration: the target's is the one that is used.
+func (d Difference) List() []tree.UnitDifference {
+	var all []tree.UnitDifference
+	add := func(unit, change, reason string) {
+		all = append(all, tree.UnitDifference{
+			Service: d.Service.Name, Unit: unit, Change: change, Reason: reason,
+			Base: strings.Join(d.Base[unit].ExecStart, "; "), Target: strings.Join(d.Target[unit].ExecStart, "; "),
+		})
+	}
+	for _, unit := range d.Added {
+		add(unit, "added", d.Service.UnitsAdded[unit])
+	}
+	for _, unit := range d.Removed {
+		add(unit, "removed", d.Service.UnitsRemoved[unit])
+	}
+	for _, unit := range d.Changed {
+		add(unit, "ExecStart", "the target's command is used")
+	}
+	for _, unit := range d.Rescripted {
+		add(unit, "script behind ExecStart", "the target's script is used")
+	}
+	return all
+}
