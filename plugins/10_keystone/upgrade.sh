@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+#
+# Upgrades keystone to the target release and starts it.
+#
+# shellcheck disable=SC1091 # the trees are there when it runs
+
+# A caller that waits for this script learns of the signal, too.
+function abort {
+    set +o errexit
+    echo "ERROR: $0 was interrupted" >&2
+    trap - INT
+    kill -INT $$
+}
+trap abort HUP INT TERM
+
+# Errexit alone: the trees' functions are written for that.
+set -o errexit
+
+RUN_DIR=$(cd "$(dirname "$0")" && pwd)
+
+source "$GRENADE_DIR/grenaderc"
+source "$GRENADE_DIR/functions"
+source "$TARGET_DEVSTACK_DIR/stackrc"
+source "$TARGET_DEVSTACK_DIR/lib/tls"
+source "$TARGET_DEVSTACK_DIR/lib/apache"
+source "$TARGET_DEVSTACK_DIR/lib/keystone"
+
+set -o xtrace
+
+# The configuration that base ran with, for people who look for a cause later.
+[[ -d $SAVE_DIR/etc.keystone ]] || sudo cp -pr "$KEYSTONE_CONF_DIR" "$SAVE_DIR/etc.keystone"
+
+stack_install_service keystone
+upgrade_project keystone "$RUN_DIR" "$BASE_DEVSTACK_BRANCH" "$TARGET_DEVSTACK_BRANCH"
+
+: "${KEYSTONE_BIN_DIR:=$(dirname "$(command -v keystone-manage)")}"
+"$KEYSTONE_BIN_DIR/keystone-manage" db_sync || die $LINENO "keystone: the database schema was not upgraded"
+
+start_keystone
+ensure_services_started keystone

@@ -1,0 +1,181 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"grenade/framework/config"
+)
+
+// scriptNames are the scripts that a run executes.
+func scriptNames() []string {
+	return []string{"upgrade.sh", "shutdown.sh", "resources.sh", "snapshot.sh"}
+}
+
+// CheckScripts looks for what is wrong with the plugins' files before anything
+// runs: settings and scripts that bash cannot parse, scripts that may not be
+// executed. The error joins one config.Mistake per case. What is not there is
+// no mistake.
+func CheckScripts(ctx context.Context, plugins []Plugin) error {
+	var mistakes []error
+	for _, dir := range dirsOf(plugins) {
+		checked, err := filesToParse(dir)
+		if err != nil {
+			mistakes = append(mistakes, err)
+		}
+		for _, file := range checked {
+			if err := checkFile(ctx, file); err != nil {
+				mistakes = append(mistakes, err)
+			}
+		}
+	}
+	return errors.Join(mistakes...)
+}
+
+// Oddities returns remarks on files that look as if they were meant for a run,
+// but that neither this project nor upstream ever executes, such as a
+// "resource.sh". They belong into the run's report.
+func Oddities(plugins []Plugin) []string {
+	var remarks []string
+	for _, dir := range dirsOf(plugins) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue // not there yet, or CheckScripts says it
+		}
+		for _, entry := range entries {
+			name := entry.Name()
+			if slices.Contains(scriptNames(), name) || !strings.HasSuffix(name, ".sh") {
+				continue
+			}
+			for _, known := range scriptNames() {
+				if distance(name, known) <= 2 {
+					remarks = append(remarks, fmt.Sprintf("%s is never run: did its author mean %s?", filepath.Join(dir, name), known))
+				}
+			}
+		}
+	}
+	return remarks
+}
+
+func dirsOf(plugins []Plugin) []string {
+	var dirs []string
+	for _, plugin := range plugins {
+		if !slices.Contains(dirs, plugin.Dir) {
+			dirs = append(dirs, plugin.Dir)
+		}
+	}
+	return dirs
+}
+
+// filesToParse lists the plugin's shell: settings, scripts, and what
+// upgrade_project sources.
+func filesToParse(dir string) ([]string, error) {
+	names := append([]string{settingsName}, scriptNames()...)
+	for _, pattern := range []string{"from-*/upgrade-*", "within-*/upgrade-*"} {
+		matches, err := filepath.Glob(filepath.Join(escapeGlob(dir), pattern))
+		if err != nil {
+			return nil, fmt.Errorf("scripts of %s: %w", dir, err)
+		}
+		for _, match := range matches {
+			relative, err := filepath.Rel(dir, match)
+			if err != nil {
+				return nil, fmt.Errorf("scripts of %s: %w", dir, err)
+			}
+			names = append(names, relative)
+		}
+	}
+	var present []string
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			present = append(present, path)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, &config.Mistake{File: path, Message: err.Error()}
+		}
+	}
+	return present, nil
+}
+
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
+}
+
+func checkFile(ctx context.Context, file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return &config.Mistake{File: file, Message: err.Error()}
+	}
+	if !info.Mode().IsRegular() {
+		return &config.Mistake{File: file, Message: "is not a regular file"}
+	}
+	var mistakes []error
+	if slices.Contains(scriptNames(), filepath.Base(file)) {
+		if info.Mode().Perm()&0o111 == 0 {
+			mistakes = append(mistakes, &config.Mistake{File: file, Message: "is not executable: chmod +x it"})
+		}
+		interpreter, err := interpreterOf(file)
+		if err != nil {
+			return &config.Mistake{File: file, Line: 1, Message: err.Error()}
+		}
+		if !isBash(interpreter) {
+			return errors.Join(mistakes...) // not ours to parse
+		}
+	}
+	return errors.Join(append(mistakes, parse(ctx, file)...)...)
+}
+
+// complaint is how bash -n says where: "<file>: line 3: syntax error …". A line
+// number that it gives for the end of the file may be one too high.
+var complaint = regexp.MustCompile(`^(?:.*?: )?line (\d+): (.*)$`)
+
+// parse has bash read the file without running it.
+func parse(ctx context.Context, file string) []error {
+	check := osexec.CommandContext(ctx, "bash", "-n", "--", file)
+	check.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
+	output, err := check.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	var exit *osexec.ExitError
+	if !errors.As(err, &exit) || ctx.Err() != nil {
+		return []error{fmt.Errorf("bash -n %s: %w", file, errors.Join(err, ctx.Err()))}
+	}
+	for _, line := range strings.Split(string(output), "\n") {
+		// The first complaint is the cause; bash repeats the line's text after it.
+		if match := complaint.FindStringSubmatch(strings.TrimPrefix(line, file+": ")); match != nil {
+			number, _ := strconv.Atoi(match[1]) // digits
+			return []error{&config.Mistake{File: file, Line: number, Message: match[2]}}
+		}
+	}
+	return []error{&config.Mistake{File: file, Message: strings.TrimSpace(string(output))}}
+}
+
+// distance counts the letters to insert, delete or change between two names.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

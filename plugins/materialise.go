@@ -1,0 +1,70 @@
+package plugins
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// files holds the shell that scripts source and the in-tree plugins. It is
+// never written to.
+//
+//go:embed all:shell all:10_keystone all:15_placement all:40_glance
+var files embed.FS
+
+const (
+	shellDir = "shell"
+	// projectsDir is where the in-tree plugins are below GRENADE_DIR, as they
+	// are upstream.
+	projectsDir = "projects"
+)
+
+// Materialise writes GRENADE_DIR: grenaderc, functions and what they source,
+// and the in-tree plugins below projects/. Files that are there are replaced;
+// others, such as a localrc or a pluginrc, stay. Programs get mode 0755, all
+// else 0644, whatever the umask: embedded files have none.
+func Materialise(grenadeDir string) error {
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(grenadeDir, materialisedName(name))
+		if entry.IsDir() {
+			return errors.Join(os.MkdirAll(target, 0o755), os.Chmod(target, 0o755))
+		}
+		content, err := files.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("embedded %s: %w", name, err)
+		}
+		// Renamed into place: a script that runs right now keeps its own text.
+		part := target + ".new"
+		return errors.Join(os.WriteFile(part, content, 0o644), os.Chmod(part, modeOf(name)), os.Rename(part, target))
+	})
+	if err != nil {
+		return fmt.Errorf("write GRENADE_DIR %s: %w", grenadeDir, err)
+	}
+	return nil
+}
+
+// materialisedName is where an embedded file goes, relative to GRENADE_DIR.
+func materialisedName(name string) string {
+	if name == "." {
+		return "."
+	}
+	if rest, ok := strings.CutPrefix(name, shellDir); ok {
+		return filepath.FromSlash("." + rest)
+	}
+	return filepath.Join(projectsDir, filepath.FromSlash(name))
+}
+
+func modeOf(name string) fs.FileMode {
+	if strings.HasSuffix(name, ".sh") || path.Base(name) == loadSettings {
+		return 0o755
+	}
+	return 0o644
+}

@@ -1,0 +1,128 @@
+package plugins
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"grenade/framework/config"
+)
+
+// Plugin is one project that a settings file registers for upgrade. A settings
+// file that registers two makes two of them, in the same directory.
+type Plugin struct {
+	// Project is the registered name.
+	Project string
+	// Dir holds settings and the scripts: a plugin runs in place.
+	Dir string
+	// SettingsFile is the path of the settings file that registers the project,
+	// Line where it does.
+	SettingsFile string
+	Line         int
+}
+
+// Script is the path of one of the plugin's scripts, which need not exist.
+func (p Plugin) Script(name string) string { return filepath.Join(p.Dir, name) }
+
+// Place is where the project is registered, as file:line.
+func (p Plugin) Place() string { return fmt.Sprintf("%s:%d", p.SettingsFile, p.Line) }
+
+// Scan returns what the in-tree plugins and those in the given directories
+// register, in that order, from the text of their settings: so the names are
+// known without a node, and before GRENADE_DIR is written (where the in-tree
+// plugins' directories will be). A directory without settings is accepted, as
+// upstream does; one that is not there, too: it may not be fetched yet.
+//
+// Registrations whose name only running the file can tell are left out. Every
+// name that is in the plan's own vocabulary (reserved), malformed or registered
+// twice is an error; the error joins one config.Mistake per case.
+func Scan(grenadeDir string, external, reserved []string) ([]Plugin, error) {
+	var found []Plugin
+	var mistakes []error
+	inTree, err := inTreeDirs()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range inTree {
+		text, err := files.ReadFile(name + "/" + settingsName)
+		if err != nil {
+			return nil, fmt.Errorf("in-tree plugin %s: %w", name, err)
+		}
+		found = append(found, registered(filepath.Join(grenadeDir, projectsDir, name), string(text))...)
+	}
+	for _, dir := range external {
+		text, err := os.ReadFile(filepath.Join(dir, settingsName))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			mistakes = append(mistakes, &config.Mistake{File: filepath.Join(dir, settingsName), Message: err.Error()})
+		default:
+			found = append(found, registered(dir, string(text))...)
+		}
+	}
+	mistakes = append(mistakes, checkNames(found, reserved)...)
+	return found, errors.Join(mistakes...)
+}
+
+const settingsName = "settings"
+
+func inTreeDirs() ([]string, error) {
+	entries, err := files.ReadDir(".") // sorted by name
+	if err != nil {
+		return nil, fmt.Errorf("in-tree plugins: %w", err)
+	}
+	var names []string
+	for _, entry := range entries {
+		if entry.Name() != shellDir {
+			names = append(names, entry.Name())
+		}
+	}
+	return names, nil
+}
+
+// registered returns the projects that a settings text registers, each once.
+func registered(dir, text string) []Plugin {
+	var found []Plugin
+	for i, line := range strings.Split(text, "\n") {
+		for _, name := range registrations(line) {
+			known := slices.ContainsFunc(found, func(p Plugin) bool { return p.Project == name })
+			if !known {
+				found = append(found, Plugin{
+					Project: name, Dir: dir,
+					SettingsFile: filepath.Join(dir, settingsName), Line: i + 1,
+				})
+			}
+		}
+	}
+	return found
+}
+
+func checkNames(found []Plugin, reserved []string) []error {
+	var mistakes []error
+	first := map[string]Plugin{}
+	for _, plugin := range found {
+		mistake := func(format string, args ...any) {
+			mistakes = append(mistakes, &config.Mistake{
+				File: plugin.SettingsFile, Line: plugin.Line, Message: fmt.Sprintf(format, args...),
+			})
+		}
+		if slices.Contains(reserved, plugin.Project) {
+			mistake("a project cannot be called %q: that is a word of the plan", plugin.Project)
+		}
+		// Ginkgo's label filters and file names of logs are made of it.
+		if strings.ContainsAny(plugin.Project, "&|!,()/:") || strings.HasPrefix(plugin.Project, ".") {
+			mistake("a project cannot be called %q: & | ! , ( ) / : and a leading dot would break label filters and log names", plugin.Project)
+		}
+		other, taken := first[plugin.Project]
+		if taken {
+			mistake("two plugins register %s: %s and %s", plugin.Project, other.Dir, plugin.Dir)
+			continue
+		}
+		first[plugin.Project] = plugin
+	}
+	return mistakes
+}

@@ -1,0 +1,200 @@
+package plugins
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"grenade/framework/exec"
+)
+
+// State says whether a script is there and has anything to run.
+type State string
+
+// The states of a script, as a reason reads: "shutdown.sh is missing".
+const (
+	Missing State = "missing"
+	Empty   State = "empty"
+	Present State = "present"
+)
+
+// StateOf looks at a script. One that holds nothing but blank lines and
+// comments is Empty.
+func StateOf(script string) (State, error) {
+	file, err := os.Open(script)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Missing, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("script: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	lines := bufio.NewReader(file)
+	for {
+		line, err := lines.ReadString('\n')
+		if text := strings.TrimSpace(line); text != "" && !strings.HasPrefix(text, "#") {
+			return Present, nil
+		}
+		if err != nil {
+			// The end, or a read error: that of a directory, for example.
+			if info, statErr := file.Stat(); statErr != nil || !info.Mode().IsRegular() {
+				return "", fmt.Errorf("script %s: not a file that can be read: %w", script, err)
+			}
+			return Empty, nil
+		}
+	}
+}
+
+// ScriptInput says which script runs, and with what.
+type ScriptInput struct {
+	// Path is the script's real path, which becomes its $0.
+	Path string
+	Args []string
+	// Trace is the file that records the commands that the script runs; its
+	// directories are made. It is private: commands hold passwords. Empty: no
+	// trace.
+	Trace string
+	// Environ is the script's complete environment.
+	Environ map[string]string
+}
+
+// ScriptCommand returns the command that runs a plugin's script in the node, and
+// makes an empty trace file. The script runs in the base tree's directory, as
+// upstream's do. A file without "#!" is run as bash does: by bash.
+//
+// The process list of the node shows nothing but the script and its arguments:
+// service checks look for names in it.
+func ScriptCommand(in ScriptInput) (exec.Command, error) {
+	interpreter, err := interpreterOf(in.Path)
+	if err != nil {
+		return exec.Command{}, err
+	}
+	environ := map[string]string{"GRENADE_SAVE_DIR": in.Environ["SAVE_DIR"]}
+	for name, value := range in.Environ {
+		environ[name] = value
+	}
+	if in.Trace != "" {
+		header := traceHeader{Script: in.Path, Dir: in.Environ["BASE_DEVSTACK_DIR"], Bash: isBash(interpreter)}
+		for _, name := range []string{"GRENADE_DIR", "BASE_DEVSTACK_DIR", "TARGET_DEVSTACK_DIR"} {
+			if dir := in.Environ[name]; dir != "" {
+				header.Harness = append(header.Harness, dir)
+			}
+		}
+		if err := startTrace(in.Trace, header); err != nil {
+			return exec.Command{}, err
+		}
+		// Bash expands the value as if it stood in double quotes.
+		environ["BASH_ENV"] = strings.NewReplacer(`\`, `\\`, "$", `\$`, "`", "\\`", `"`, `\"`).
+			Replace(filepath.Join(in.Environ["GRENADE_DIR"], "trace"))
+		environ["GRENADE_TRACE"] = in.Trace
+		environ["GRENADE_TRACED"] = in.Path
+	}
+	command := exec.Command{Dir: in.Environ["BASE_DEVSTACK_DIR"]}
+	if interpreter == "" {
+		command.Args = []string{"bash"}
+	}
+	command.Args = append(append(command.Args, in.Path), in.Args...)
+	for name, value := range environ {
+		command.Env = append(command.Env, name+"="+value)
+	}
+	slices.Sort(command.Env)
+	return command, nil
+}
+
+// interpreterOf returns what the script's "#!" line names, "" when it has none.
+func interpreterOf(script string) (string, error) {
+	file, err := os.Open(script)
+	if err != nil {
+		return "", fmt.Errorf("script: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	line, err := bufio.NewReader(file).ReadString('\n')
+	rest, ok := strings.CutPrefix(line, "#!")
+	if !ok {
+		return "", nil
+	}
+	if rest = strings.TrimSpace(rest); rest == "" {
+		return "", fmt.Errorf("script %s: its #! line names no program: %w", script, err)
+	}
+	return rest, nil
+}
+
+// isBash tells whether bash reads a script with this "#!" line. Called sh, bash
+// reads no BASH_ENV and leaves no trace.
+func isBash(interpreter string) bool {
+	if interpreter == "" {
+		return true
+	}
+	parts := strings.Fields(interpreter)
+	if filepath.Base(parts[0]) == "env" {
+		parts = parts[1:]
+		if len(parts) > 0 && parts[0] == "-S" {
+			parts = parts[1:]
+		}
+	}
+	return len(parts) > 0 && filepath.Base(parts[0]) == "bash"
+}
+
+// startTrace makes the trace file with its first line. Everything that it makes
+// gets the owner of the directory above, so that the script's user can write.
+func startTrace(trace string, header traceHeader) error {
+	owner, err := makeOwnedDir(filepath.Dir(trace))
+	if err != nil {
+		return err
+	}
+	line, err := json.Marshal(header)
+	if err != nil {
+		return fmt.Errorf("trace: %w", err)
+	}
+	if err := os.Remove(trace); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("trace: %w", err)
+	}
+	if err := os.WriteFile(trace, append(line, '\n'), 0o600); err != nil {
+		return fmt.Errorf("trace: %w", err)
+	}
+	return owner.take(trace)
+}
+
+type owner struct{ uid, gid int }
+
+// take gives a file to the owner. Only root can, and only root must.
+func (o owner) take(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	if err := os.Chown(path, o.uid, o.gid); err != nil {
+		return fmt.Errorf("trace: %w", err)
+	}
+	return nil
+}
+
+// makeOwnedDir makes a private directory, and those above it, with the owner of
+// the first that exists.
+func makeOwnedDir(dir string) (owner, error) {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		who, err := makeOwnedDir(filepath.Dir(dir))
+		if err != nil {
+			return owner{}, err
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return owner{}, fmt.Errorf("trace: %w", err)
+		}
+		return who, who.take(dir)
+	}
+	if err != nil {
+		return owner{}, fmt.Errorf("trace: %w", err)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return owner{uid: os.Geteuid(), gid: os.Getegid()}, nil
+	}
+	return owner{uid: int(stat.Uid), gid: int(stat.Gid)}, nil
+}

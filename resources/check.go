@@ -1,0 +1,38 @@
+package resources
+
+import "context"
+
+// Stage says on which side of the upgrade a verify runs. Its values are the
+// second argument of a plugin's resources.sh.
+type Stage string
+
+// The two stages of a run.
+const (
+	PreUpgrade  Stage = "pre-upgrade"
+	PostUpgrade Stage = "post-upgrade"
+)
+
+// Check is the survival test of one project. Phases call its methods in the
+// order in which they stand here; Verify and VerifyNoAPI once per stage, or
+// more often: they must be repeatable. A method returns
+//
+//   - nil when what it promises holds,
+//   - an error that wraps *NotChecked when it has nothing to look at,
+//   - an error that wraps *Difference when something is not as create saved it,
+//   - any other error when it could not find out.
+//
+// Create may be called again after it failed or was killed, and Destroy always:
+// both work from the store, and an object that is already gone is no error.
+type Check interface {
+	// EarlyCreate makes what other projects' Create needs.
+	EarlyCreate(ctx context.Context) error
+	// Create makes the resources and saves everything that a later phase
+	// compares. It first removes what an earlier attempt left.
+	Create(ctx context.Context) error
+	// Verify looks through the APIs.
+	Verify(ctx context.Context, stage Stage) error
+	// VerifyNoAPI looks at the node itself, while the APIs are down.
+	VerifyNoAPI(ctx context.Context, stage Stage) error
+	// Destroy removes everything and makes sure that it is gone.
+	Destroy(ctx context.Context) error
+}

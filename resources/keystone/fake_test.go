@@ -1,0 +1,225 @@
+package keystone
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeKeystone is an Identity API in memory, as much of it as the check speaks.
+// It exists for what a real one cannot do on demand: lose the answer to the n-th
+// write, after or before it was carried out.
+type fakeKeystone struct {
+	*httptest.Server
+	mu      sync.Mutex
+	next    int
+	objects map[string]map[string]map[string]any // collection → id → object
+	grants  map[string]bool                      // path of an assignment or membership
+	// failWrite is the number of the write that fails, counted from 1; 0 is none.
+	failWrite int
+	// carryOut says whether that write is carried out before the answer is lost.
+	carryOut bool
+	writes   int
+}
+
+func newFakeKeystone(t *testing.T) *fakeKeystone {
+	t.Helper()
+	f := &fakeKeystone{objects: map[string]map[string]map[string]any{}, grants: map[string]bool{}}
+	for _, collection := range []string{"domains", "projects", "users", "groups", "roles", "services", "endpoints", "application_credentials"} {
+		f.objects[collection] = map[string]map[string]any{}
+	}
+	f.Server = httptest.NewServer(f)
+	t.Cleanup(f.Close)
+	return f
+}
+
+// left returns the names of everything there is.
+func (f *fakeKeystone) left() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	names := []string{}
+	for collection, objects := range f.objects {
+		for id := range objects {
+			names = append(names, collection+"/"+id)
+		}
+	}
+	for grant := range f.grants {
+		names = append(names, grant)
+	}
+	return names
+}
+
+func (f *fakeKeystone) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	path := strings.Trim(strings.TrimPrefix(r.URL.Path, "/v3"), "/")
+	var body map[string]any
+	_ = json.NewDecoder(r.Body).Decode(&body)
+	if r.Method != http.MethodGet && path != "auth/tokens" || body != nil && asUser(body) {
+		f.writes++
+		if f.writes == f.failWrite {
+			if f.carryOut {
+				f.answer(httptest.NewRecorder(), r, path, body)
+			}
+			panic(http.ErrAbortHandler) // the connection breaks
+		}
+	}
+	f.answer(w, r, path, body)
+}
+
+// asUser tells the login by user id, which create's token comes from, from the
+// administrator's by name.
+func asUser(body map[string]any) bool {
+	text, _ := json.Marshal(body)
+	return strings.Contains(string(text), `"user":{"id"`)
+}
+
+func (f *fakeKeystone) answer(w http.ResponseWriter, r *http.Request, path string, body map[string]any) {
+	parts := strings.Split(path, "/")
+	switch {
+	case path == "":
+		reply(w, http.StatusOK, map[string]any{"version": map[string]any{"id": "v3.14"}})
+	case path == "auth/tokens":
+		f.token(w, r, body)
+	case path == "auth/catalog":
+		reply(w, http.StatusOK, map[string]any{"catalog": []any{}})
+	case path == "role_assignments":
+		f.assignments(w, r)
+	case len(parts) == 3 && parts[2] == "application_credentials":
+		f.collection(w, r, "application_credentials", body)
+	case len(parts) == 3 && parts[0] == "groups" && parts[2] == "users":
+		f.members(w, parts[1])
+	case len(parts) > 2:
+		f.grants[path] = true
+		w.WriteHeader(http.StatusNoContent)
+	case len(parts) == 1:
+		f.collection(w, r, parts[0], body)
+	default:
+		f.object(w, r, parts[0], parts[1], body)
+	}
+}
+
+func (f *fakeKeystone) token(w http.ResponseWriter, r *http.Request, _ map[string]any) {
+	token := map[string]any{
+		"issued_at": time.Now().UTC().Format(time.RFC3339Nano), "expires_at": time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05.000000Z"),
+		"audit_ids": []string{fmt.Sprint(time.Now().UnixNano())}, "catalog": []any{}, "methods": []string{"password"},
+	}
+	status := http.StatusCreated
+	if r.Method == http.MethodGet {
+		status = http.StatusOK
+		token["issued_at"], token["expires_at"], token["audit_ids"] = "then", "later", []string{"same"}
+	}
+	w.Header().Set("X-Subject-Token", "a-token")
+	reply(w, status, map[string]any{"token": token})
+}
+
+func (f *fakeKeystone) collection(w http.ResponseWriter, r *http.Request, name string, body map[string]any) {
+	singular := strings.TrimSuffix(name, "s")
+	if r.Method == http.MethodGet {
+		list := []any{}
+		for _, object := range f.objects[name] {
+			if match(r, object, "name") && match(r, object, "domain_id") {
+				list = append(list, object)
+			}
+		}
+		reply(w, http.StatusOK, map[string]any{name: list, "links": map[string]any{"next": nil}})
+		return
+	}
+	object, _ := body[singular].(map[string]any)
+	if _, ok := object["enabled"]; !ok {
+		object["enabled"] = true
+	}
+	if name == "roles" {
+		object["domain_id"] = nil
+	}
+	delete(object, "password")
+	f.next++
+	id := fmt.Sprintf("%s%d", singular, f.next)
+	object["id"] = id
+	f.objects[name][id] = object
+	reply(w, http.StatusCreated, map[string]any{singular: object})
+}
+
+func match(r *http.Request, object map[string]any, key string) bool {
+	want := r.URL.Query().Get(key)
+	return want == "" || object[key] == want
+}
+
+func (f *fakeKeystone) object(w http.ResponseWriter, r *http.Request, collection, id string, body map[string]any) {
+	object, ok := f.objects[collection][id]
+	switch {
+	case !ok:
+		reply(w, http.StatusNotFound, map[string]any{"error": map[string]any{"code": 404}})
+	case r.Method == http.MethodPatch:
+		change, _ := body[strings.TrimSuffix(collection, "s")].(map[string]any)
+		maps.Copy(object, change)
+		reply(w, http.StatusOK, map[string]any{strings.TrimSuffix(collection, "s"): object})
+	case r.Method == http.MethodDelete && collection == "domains" && object["enabled"] == true:
+		reply(w, http.StatusForbidden, map[string]any{"error": map[string]any{"code": 403}})
+	case r.Method == http.MethodDelete:
+		f.remove(collection, id)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// remove takes with an object what the real one takes with it.
+func (f *fakeKeystone) remove(collection, id string) {
+	delete(f.objects[collection], id)
+	maps.DeleteFunc(f.grants, func(path string, _ bool) bool { return strings.Contains(path, id) })
+	if collection == "users" {
+		clear(f.objects["application_credentials"])
+	}
+	if collection != "domains" {
+		return
+	}
+	for _, inside := range []string{"users", "groups", "projects"} {
+		for member, object := range f.objects[inside] {
+			if object["domain_id"] == id {
+				f.remove(inside, member)
+			}
+		}
+	}
+}
+
+func (f *fakeKeystone) members(w http.ResponseWriter, group string) {
+	list := []any{}
+	for path := range f.grants {
+		if user, ok := strings.CutPrefix(path, "groups/"+group+"/users/"); ok {
+			list = append(list, f.objects["users"][user])
+		}
+	}
+	reply(w, http.StatusOK, map[string]any{"users": list, "links": map[string]any{"next": nil}})
+}
+
+// assignments reads the paths under which they were made:
+// projects/<id>/users/<id>/roles/<id>.
+func (f *fakeKeystone) assignments(w http.ResponseWriter, r *http.Request) {
+	list := []any{}
+	for path := range f.grants {
+		parts := strings.Split(path, "/")
+		if len(parts) != 6 {
+			continue
+		}
+		who := strings.TrimSuffix(parts[2], "s")
+		if r.URL.Query().Get(who+".id") != parts[3] {
+			continue
+		}
+		list = append(list, map[string]any{
+			who: map[string]any{"id": parts[3]}, "role": map[string]any{"id": parts[5]},
+			"scope": map[string]any{strings.TrimSuffix(parts[0], "s"): map[string]any{"id": parts[1]}},
+		})
+	}
+	reply(w, http.StatusOK, map[string]any{"role_assignments": list, "links": map[string]any{"next": nil}})
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}

@@ -1,0 +1,18 @@
+// Package native lists the checks that this project writes in Go.
+package native
+
+import (
+	"grenade/resources"
+	"grenade/resources/glance"
+	"grenade/resources/keystone"
+	"grenade/resources/placement"
+)
+
+// Checks returns every native check, by project.
+func Checks(cloud resources.Cloud) map[string]resources.Check {
+	return map[string]resources.Check{
+		keystone.Project:  keystone.New(cloud),
+		glance.Project:    glance.New(cloud),
+		placement.Project: placement.New(cloud),
+	}
+}

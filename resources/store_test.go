@@ -1,0 +1,280 @@
+package resources
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+)
+
+// awkward are the values that a store is most likely to bend.
+func awkward() []string {
+	return []string{
+		"", "plain", "two words", " leading", "trailing ", "  ", "\t", "\n", "\r\n", "a\nb\n", "a\n\n",
+		"$'", "$'x'", "'", `"quoted"`, `"`, `\`, `\\`, `\n`, `\t is not a tab`, "mixed \\n and \n", `end\`,
+		"[section]", "a = b", "=", "#no comment", ";none", "*", "$(date)", "`id`", "$HOME", "%s%b", "-n", "-e x",
+		"ünïcödé 升级", "\xff\xfe not UTF-8", "\x01\x7f\x1b", "\v\f", "\u2028", "\u00a0nbsp\u00a0", strings.Repeat("long ", 10000),
+		"{\"json\": [1, \"two\\n\"]}",
+	}
+}
+
+func TestStoreReturnsEveryValueByteForByte(t *testing.T) {
+	store := &Store{Dir: t.TempDir(), Owner: "test"}
+	values := map[string]string{}
+	for i, value := range awkward() {
+		values[fmt.Sprintf("key %d.*", i)] = value
+	}
+	NewWithT(t).Expect(store.Save(t.Context(), "odd section $x", values)).To(Succeed())
+	NewWithT(t).Expect(store.Section("odd section $x")).To(Equal(values))
+	for key, value := range values {
+		got, ok, err := store.Get("odd section $x", key)
+		NewWithT(t).Expect(err).NotTo(HaveOccurred())
+		NewWithT(t).Expect(ok).To(BeTrue())
+		NewWithT(t).Expect(got).To(Equal(value))
+	}
+}
+
+func TestStoreWritesTheFormThatTheShellReads(t *testing.T) {
+	g := NewWithT(t)
+	store := &Store{Dir: t.TempDir(), Owner: "nova"}
+	g.Expect(store.Save(t.Context(), "nova", map[string]string{"a": "two words", "b": "x\n\t\r\\y'", "c": "", "d": `C:\plain`})).To(Succeed())
+	g.Expect(store.Save(t.Context(), "glance", map[string]string{"a": " x"})).To(Succeed())
+	g.Expect(store.Save(t.Context(), "nova", map[string]string{"a": "new", "e": `$'`})).To(Succeed())
+	content, err := os.ReadFile(filepath.Join(store.Dir, "grenade_db.ini"))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(content)).To(Equal(`[nova]
+a = new
+b = $'x\n\t\r\\y''
+c = 
+d = C:\plain
+e = $'$''
+[glance]
+a = $' x'
+`))
+	owners, err := os.ReadFile(filepath.Join(store.Dir, ".grenade_db.owners"))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(owners)).To(HavePrefix("[nova]\na = nova\n"))
+}
+
+func TestStoreTakesKeysLiterally(t *testing.T) {
+	g := NewWithT(t)
+	store := &Store{Dir: t.TempDir()}
+	g.Expect(store.Save(t.Context(), "s", map[string]string{"i.": "dot", "id": "letter", "a*": "star"})).To(Succeed())
+	g.Expect(store.Save(t.Context(), "s", map[string]string{"i.": "changed"})).To(Succeed())
+	g.Expect(store.Section("s")).To(Equal(map[string]string{"i.": "changed", "id": "letter", "a*": "star"}))
+	g.Expect(store.Section("S")).To(BeEmpty())
+}
+
+func TestStoreRefusesWhatItCannotGiveBack(t *testing.T) {
+	store := &Store{Dir: t.TempDir()}
+	for _, name := range []string{"", "a=b", "a]", "a\nb", "a\rb", " a", "a ", "\ta", "[a", "a\x00"} {
+		NewWithT(t).Expect(store.Save(t.Context(), "s", map[string]string{name: "v"})).NotTo(Succeed(), "key %q", name)
+		NewWithT(t).Expect(store.Save(t.Context(), name, map[string]string{"k": "v"})).NotTo(Succeed(), "section %q", name)
+	}
+	NewWithT(t).Expect(store.Save(t.Context(), "s", map[string]string{"k": "a\x00b"})).NotTo(Succeed())
+	NewWithT(t).Expect(filepath.Join(store.Dir, "grenade_db.ini")).NotTo(BeAnExistingFile())
+}
+
+func TestStoreSaysNothingOfWhatIsNotThere(t *testing.T) {
+	g := NewWithT(t)
+	value, ok, err := (&Store{Dir: t.TempDir()}).Get("no", "such")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(ok).To(BeFalse())
+	g.Expect(value).To(BeEmpty())
+}
+
+func TestStoreForgetsOneSectionOnly(t *testing.T) {
+	g, ctx := NewWithT(t), t.Context()
+	store := &Store{Dir: t.TempDir(), Owner: "x"}
+	for _, section := range []string{"a", "b", "c"} {
+		g.Expect(store.Save(ctx, section, map[string]string{"k": section})).To(Succeed())
+	}
+	g.Expect(store.Forget(ctx, "b")).To(Succeed())
+	g.Expect(store.Section("b")).To(BeEmpty())
+	g.Expect(store.Section("a")).To(Equal(map[string]string{"k": "a"}))
+	g.Expect(store.Section("c")).To(Equal(map[string]string{"k": "c"}))
+}
+
+func TestStoreKeepsAllOfManySavesAtOnce(t *testing.T) {
+	const writers, each = 16, 10
+	store := &Store{Dir: t.TempDir(), Owner: "many"}
+	var wait sync.WaitGroup
+	for w := range writers {
+		wait.Go(func() {
+			for i := range each {
+				if err := store.Save(t.Context(), fmt.Sprintf("s%d", w%3), map[string]string{fmt.Sprintf("k%d-%d", w, i): "v"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	total := 0
+	for s := range 3 {
+		section, err := store.Section(fmt.Sprintf("s%d", s))
+		NewWithT(t).Expect(err).NotTo(HaveOccurred())
+		total += len(section)
+	}
+	NewWithT(t).Expect(total).To(Equal(writers * each))
+}
+
+func TestStoreTellsWhenAnotherOwnersValueIsOverwritten(t *testing.T) {
+	g, ctx := NewWithT(t), t.Context()
+	dir := t.TempDir()
+	var told []Overwrite
+	neutron := &Store{Dir: dir, Owner: "neutron"}
+	nova := &Store{Dir: dir, Owner: "nova", OnOverwrite: func(o Overwrite) { told = append(told, o) }}
+	g.Expect(neutron.Save(ctx, "network", map[string]string{"net_id": "1", "same": "x"})).To(Succeed())
+	g.Expect(nova.Save(ctx, "network", map[string]string{"net_id": "2", "same": "x", "own": "y"})).To(Succeed())
+	g.Expect(nova.Save(ctx, "network", map[string]string{"net_id": "3"})).To(Succeed())
+	g.Expect(told).To(Equal([]Overwrite{{Section: "network", Key: "net_id", Before: "neutron", Now: "nova"}}))
+}
+
+func TestStoreWaitsForTheLockNoLongerThanItsContext(t *testing.T) {
+	g := NewWithT(t)
+	store := &Store{Dir: t.TempDir()}
+	lock, err := os.Create(filepath.Join(store.Dir, lockFile))
+	g.Expect(err).NotTo(HaveOccurred())
+	defer func() { _ = lock.Close() }()
+	g.Expect(unix.Flock(int(lock.Fd()), unix.LOCK_EX)).To(Succeed())
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	g.Expect(store.Save(ctx, "s", map[string]string{"k": "v"})).To(MatchError(ContainSubstring("held by another writer")))
+	g.Expect(store.Section("s")).To(BeEmpty())
+}
+
+func TestStoreGivesItsFilesTheOwnerOfTheDirectory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can save into another user's directory")
+	}
+	g := NewWithT(t)
+	store := &Store{Dir: t.TempDir(), Owner: "x"}
+	g.Expect(os.Chown(store.Dir, 12345, 54321)).To(Succeed())
+	g.Expect(store.Save(t.Context(), "s", map[string]string{"k": "v"})).To(Succeed())
+	for _, name := range []string{storeFile, ownersFile, lockFile} {
+		info, err := os.Stat(filepath.Join(store.Dir, name))
+		g.Expect(err).NotTo(HaveOccurred())
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		g.Expect(ok).To(BeTrue())
+		g.Expect([]uint32{stat.Uid, stat.Gid}).To(Equal([]uint32{12345, 54321}), name)
+		g.Expect(info.Mode().Perm()).To(Equal(os.FileMode(0o600)), name)
+	}
+}
+
+func FuzzStoreRoundTrip(f *testing.F) {
+	for _, value := range awkward() {
+		f.Add("section", "key", value)
+	}
+	f.Add("a.b*c", "k[1", "v")
+	f.Fuzz(func(t *testing.T, section, key, value string) {
+		store := &Store{Dir: t.TempDir()}
+		before := map[string]string{"other": "kept"}
+		NewWithT(t).Expect(store.Save(t.Context(), "untouched", before)).To(Succeed())
+		err := store.Save(t.Context(), section, map[string]string{key: value})
+		if err != nil {
+			if checkName("section", section) == nil && checkName("key", key) == nil && !strings.ContainsRune(value, 0) {
+				t.Fatalf("refused [%q] %q = %q: %v", section, key, value, err)
+			}
+			return
+		}
+		got, ok, err := store.Get(section, key)
+		if err != nil || !ok || got != value {
+			t.Fatalf("[%q] %q: saved %q, got %q %v %v", section, key, value, got, ok, err)
+		}
+		if section != "untouched" {
+			NewWithT(t).Expect(store.Section("untouched")).To(Equal(before))
+		}
+	})
+}
+
+// bashStore runs the shell side's functions on a store.
+func bashStore(t *testing.T, dir, script string, args ...string) string {
+	t.Helper()
+	functions, err := filepath.Abs("../plugins/shell/inc/store")
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	cmd := exec.CommandContext(t.Context(), "bash", append([]string{"-c", "set -euo pipefail; source " + functions + "; " + script, "bash"}, args...)...)
+	cmd.Env = append(os.Environ(), "SAVE_DIR="+dir, "GRENADE_PROJECT=shell")
+	out, err := cmd.CombinedOutput()
+	NewWithT(t).Expect(err).NotTo(HaveOccurred(), string(out))
+	return string(out)
+}
+
+func TestShellReadsWhatGoSaved(t *testing.T) {
+	store := &Store{Dir: t.TempDir(), Owner: "go"}
+	for i, value := range awkward() {
+		NewWithT(t).Expect(store.Save(t.Context(), "s", map[string]string{fmt.Sprintf("k%d", i): value})).To(Succeed())
+	}
+	for i, value := range awkward() {
+		got := bashStore(t, store.Dir, `resource_get s "$1"`, fmt.Sprintf("k%d", i))
+		NewWithT(t).Expect(got).To(Equal(value+"\n"), "value %d", i)
+	}
+}
+
+func TestGoReadsWhatTheShellSaved(t *testing.T) {
+	store := &Store{Dir: t.TempDir()}
+	for i, value := range awkward() {
+		bashStore(t, store.Dir, `resource_save s "$1" "$2"`, fmt.Sprintf("k%d", i), value)
+	}
+	for i, value := range awkward() {
+		got, ok, err := store.Get("s", fmt.Sprintf("k%d", i))
+		NewWithT(t).Expect(err).NotTo(HaveOccurred())
+		NewWithT(t).Expect(ok).To(BeTrue())
+		NewWithT(t).Expect(got).To(Equal(value))
+	}
+}
+
+// TestBothSidesWriteTheSameFile is what "byte-compatible" means.
+func TestBothSidesWriteTheSameFile(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	goDir, bashDir := t.TempDir(), t.TempDir()
+	store := &Store{Dir: goDir, Owner: "shell"}
+	values := awkward()
+	for range 120 {
+		section := fmt.Sprintf("s%d", random.IntN(4))
+		key := fmt.Sprintf("k%d", random.IntN(8))
+		value := values[random.IntN(len(values))]
+		NewWithT(t).Expect(store.Save(t.Context(), section, map[string]string{key: value})).To(Succeed())
+		bashStore(t, bashDir, `resource_save "$1" "$2" "$3"`, section, key, value)
+	}
+	for _, name := range []string{storeFile, ownersFile} {
+		mine, err := os.ReadFile(filepath.Join(goDir, name))
+		NewWithT(t).Expect(err).NotTo(HaveOccurred())
+		theirs, err := os.ReadFile(filepath.Join(bashDir, name))
+		NewWithT(t).Expect(err).NotTo(HaveOccurred())
+		NewWithT(t).Expect(strings.Split(string(theirs), "\n")).To(Equal(strings.Split(string(mine), "\n")), name)
+	}
+}
+
+func TestGoAndShellSaveAtOnceAndNothingIsLost(t *testing.T) {
+	store := &Store{Dir: t.TempDir(), Owner: "go"}
+	const each = 15
+	var wait sync.WaitGroup
+	for w := range 3 {
+		wait.Go(func() {
+			bashStore(t, store.Dir, fmt.Sprintf(`for i in $(seq %d); do resource_save s "bash-$1-$i" v; done`, each), fmt.Sprint(w))
+		})
+		wait.Go(func() {
+			for i := range each {
+				if err := store.Save(t.Context(), "s", map[string]string{fmt.Sprintf("go-%d-%d", w, i): "v"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	section, err := store.Section("s")
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	NewWithT(t).Expect(slices.Collect(maps.Keys(section))).To(HaveLen(6 * each))
+}
