@@ -1,0 +1,185 @@
+// Command cloud works on the cloud that a run left, from outside the suite:
+// it removes it, enters it, or runs a command in it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	osexec "os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"grenade/framework/config"
+	"grenade/framework/exec"
+	"grenade/framework/host"
+	"grenade/framework/node"
+	"grenade/framework/tree/debstack"
+	"grenade/phases"
+)
+
+const usage = `usage: cloud <command>
+
+  clean            remove the node and what its run saved; results stay
+  clean-cache      remove the cached root file systems
+  shell            enter the node as the user stack, with the administrator's openrc
+  exec [--] CMD    run a command in the node as root
+  status           say what there is
+
+The settings are those of the suite: environment, localrc, defaults.
+`
+
+// patience is how long clean waits for a run that is about to end, such as one
+// whose Ginkgo CLI was killed and that is cleaning up after itself.
+const patience = 2 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	code, err := run(ctx, os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cloud:", err)
+	}
+	os.Exit(code) //nolint:gocritic // stop has nothing left to do
+}
+
+func run(ctx context.Context, args []string) (int, error) {
+	if len(args) == 0 {
+		fmt.Fprint(os.Stderr, usage)
+		return 2, nil
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return 3, fmt.Errorf("where am I: %w", err)
+	}
+	settings, err := config.Load(ctx, config.Sources{Environ: os.Environ(), Dirs: []string{here}})
+	if err != nil {
+		return 2, fmt.Errorf("configuration:\n%w", err)
+	}
+	switch args[0] {
+	case "clean":
+		return code(clean(ctx, settings))
+	case "clean-cache":
+		return code(cleanCache(ctx, settings))
+	case "shell":
+		return code(shell(settings))
+	case "exec":
+		return inNode(ctx, settings, args[1:])
+	case "status":
+		return code(status(settings))
+	case "help", "--help", "-h":
+		fmt.Print(usage)
+		return 0, nil
+	default:
+		fmt.Fprint(os.Stderr, usage)
+		return 2, fmt.Errorf("there is no command %q", args[0])
+	}
+}
+
+func code(err error) (int, error) {
+	if err != nil {
+		return 3, err
+	}
+	return 0, nil
+}
+
+// clean removes whatever a run left on this machine but its results. A run
+// that is in progress is not disturbed.
+func clean(ctx context.Context, settings *config.Config) error {
+	release, err := host.Exclusive(ctx, settings.StackRoot, patience, func() {
+		fmt.Printf("a run is in progress or ending in %s; waiting up to %s for it\n", settings.StackRoot, patience)
+	})
+	if err != nil {
+		return err
+	}
+	defer release() //nolint:errcheck // the process ends here
+	what, err := node.DisposeLeftovers(ctx, debstack.NodeDir(settings))
+	if err != nil {
+		return fmt.Errorf("remove the node: %w", err)
+	}
+	if what != "" {
+		fmt.Println("removed", what)
+	}
+	previous, err := phases.PreviousRun(settings.SaveDir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cloud:", err)
+	}
+	if previous != nil || err != nil {
+		if err := os.RemoveAll(settings.SaveDir); err != nil {
+			return fmt.Errorf("remove SAVE_DIR: %w", err)
+		}
+		fmt.Println("removed", settings.SaveDir)
+	}
+	if err := os.Remove(settings.StackRoot); err != nil && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove STACK_ROOT: %w", err)
+	}
+	return nil
+}
+
+func cleanCache(ctx context.Context, settings *config.Config) error {
+	removed, err := (&debstack.Cache{Dir: settings.CacheDir, Builder: &debstack.Mmdebstrap{}}).Clean(ctx)
+	for _, name := range removed {
+		fmt.Println("removed", name)
+	}
+	return err
+}
+
+// shell replaces this process by a shell in the node.
+func shell(settings *config.Config) error {
+	entered, err := node.Attach(debstack.NodeDir(settings))
+	if err != nil {
+		return err
+	}
+	base := filepath.Join(settings.StackRoot, "old", "devstack")
+	args := entered.ShellArgs("stack", []string{"TERM=" + os.Getenv("TERM"), "HOME=" + settings.StackRoot},
+		"bash", "-c", fmt.Sprintf("cd %q && source ./openrc admin admin && exec bash -i", base))
+	nsenter, err := osexec.LookPath(args[0])
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(nsenter, args, os.Environ())
+}
+
+// inNode runs a command in the node and returns its exit code.
+func inNode(ctx context.Context, settings *config.Config, args []string) (int, error) {
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return 2, errors.New("exec needs a command")
+	}
+	entered, err := node.Attach(debstack.NodeDir(settings))
+	if err != nil {
+		return 3, err
+	}
+	output, err := entered.Output(ctx, node.Command{Command: exec.Command{Args: args}})
+	fmt.Print(string(output))
+	var failed *exec.Error
+	if errors.As(err, &failed) {
+		return failed.ExitCode, err
+	}
+	return code(err)
+}
+
+func status(settings *config.Config) error {
+	previous, err := phases.PreviousRun(settings.SaveDir)
+	switch {
+	case err != nil:
+		return err
+	case previous == nil:
+		fmt.Println("no run in", settings.SaveDir)
+		return nil
+	case previous.Finished:
+		fmt.Printf("run %s is finished; its cloud is gone\n", previous.ID)
+		return nil
+	}
+	if _, err := node.Attach(debstack.NodeDir(settings)); err != nil {
+		fmt.Printf("run %s is unfinished, and its node is not there: %v\n", previous.ID, err)
+		return nil
+	}
+	fmt.Printf("run %s is unfinished; its node is up: make shell enters it, make clean removes it\n", previous.ID)
+	return nil
+}

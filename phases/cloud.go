@@ -1,0 +1,50 @@
+package phases
+
+import (
+	"context"
+
+	"grenade/framework/config"
+	"grenade/framework/node"
+	"grenade/framework/report"
+	"grenade/framework/tree"
+)
+
+// Cloud is the cloud under test as the phases see it: a node with a base and a
+// target tree in it. It is implemented by the tree packages of framework/.
+type Cloud interface {
+	// Start makes the base release's node: roots, boot, trees. It starts the
+	// making of what the target needs and does not wait for it.
+	Start(ctx context.Context, services []string) error
+	// Attach connects to the node that an earlier process started.
+	Attach(ctx context.Context) error
+	// Compose writes the side's local.conf, with the lines that plugins add.
+	Compose(ctx context.Context, side config.Side, lines []tree.LocalrcLine) error
+	// Stack runs the base tree's stack.sh; its output goes to logFile.
+	Stack(ctx context.Context, logFile string, onLine func(string)) error
+	// PrepareTarget makes the target release's code available in the node, and
+	// says what differs between the releases' units.
+	PrepareTarget(ctx context.Context, logFile string, onLine func(string)) (tree.UnitReport, error)
+	// Node is where the commands of the shell contract run.
+	Node() node.Node
+	// TreeDir is the side's tree as seen in the node.
+	TreeDir(side config.Side) string
+	// Root is the side's root file system as seen in the node.
+	Root(side config.Side) string
+	// Packages are the versions of the side's packages, by name.
+	Packages(ctx context.Context, side config.Side) (map[string]string, error)
+	// Service describes how the tree runs the project.
+	Service(project string) (tree.Service, bool)
+	// Requires returns the closure of the projects' requirements, in the order
+	// in which services start.
+	Requires(projects []string) ([]string, error)
+	// Enabled is ENABLED_SERVICES: the names of what the cloud holds.
+	Enabled() []string
+	// Access says how to talk to the cloud as its administrator.
+	Access() tree.Access
+	// CollectLogs copies the node's own logs into dir.
+	CollectLogs(ctx context.Context, dir string) error
+	// Dispose removes the node and all that it left on the host.
+	Dispose(ctx context.Context) error
+	// Timings says how long the parts of Start took.
+	Timings() []report.Timing
+}

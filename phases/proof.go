@@ -1,0 +1,242 @@
+package phases
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"grenade/framework/config"
+	"grenade/framework/probe"
+	"grenade/framework/report"
+	"grenade/framework/tree"
+)
+
+// recordBefore writes down which processes run for every project in the cloud
+// before anything is stopped. Without it nothing could be proved afterwards,
+// so a project without a process is an error.
+func (r *Run) recordBefore(ctx context.Context) error {
+	for _, project := range r.Selection.Closure {
+		processes, err := r.processes(ctx, project)
+		if err != nil {
+			return err
+		}
+		service, _ := r.cloud.Service(project)
+		if len(processes) == 0 && len(service.Units) > 0 {
+			return &Unmet{
+				What: fmt.Sprintf("%s does not run before shutdown", project),
+				Want: fmt.Sprintf("processes in the units %s", strings.Join(service.Units, " ")),
+				Saw:  "none",
+			}
+		}
+		r.mu.Lock()
+		r.projectEvidence(project).Before = processes
+		r.mu.Unlock()
+	}
+	return r.saveState()
+}
+
+// proveUpgraded holds when every process of the project's units started after
+// those of the base release had gone, runs in the target's root, and that root
+// holds the target's version of the package.
+func (r *Run) proveUpgraded(ctx context.Context, project string) error {
+	service, known := r.cloud.Service(project)
+	if !known || len(service.Units) == 0 {
+		return nil
+	}
+	after, err := r.processes(ctx, project)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	before := r.projectEvidence(project).Before
+	r.projectEvidence(project).After = after
+	r.mu.Unlock()
+	if err := r.saveState(); err != nil {
+		return err
+	}
+	versions, err := r.cloud.Packages(ctx, config.Target)
+	if err != nil {
+		return fmt.Errorf("the target's package versions: %w", err)
+	}
+	var wrong []string
+	if len(before) == 0 {
+		wrong = append(wrong, "nothing was recorded before shutdown, so nothing can be proved")
+	}
+	for _, unit := range service.Units {
+		if !slices.ContainsFunc(after, func(process ProcessEvidence) bool { return process.Unit == unit }) {
+			wrong = append(wrong, fmt.Sprintf("unit %s has no process", unit))
+		}
+	}
+	for _, process := range after {
+		if reason := notUpgraded(process, before, r.cloud.Root(config.Target), versions); reason != "" {
+			wrong = append(wrong, describeEvidence(process)+": "+reason)
+		}
+	}
+	if len(wrong) > 0 {
+		return &Unmet{
+			What: fmt.Sprintf("%s was not upgraded, although its upgrade.sh succeeded", project),
+			Want: fmt.Sprintf("only new processes, with their root in %s and the target's %s",
+				r.cloud.Root(config.Target), packageVersions(service, versions)),
+			Saw: strings.Join(wrong, "\n"),
+		}
+	}
+	return nil
+}
+
+// notUpgraded says why the process is not proof of an upgrade, or nothing.
+func notUpgraded(process ProcessEvidence, before []ProcessEvidence, root string, versions map[string]string) string {
+	switch {
+	case slices.ContainsFunc(before, process.same):
+		return "it is the process that ran before the upgrade"
+	case process.Root != root:
+		return "its root is not the target's"
+	case process.Version == "":
+		return fmt.Sprintf("its root does not hold the package %s", process.Package)
+	case process.Version != versions[process.Package]:
+		return fmt.Sprintf("its package is not the target's %s", versions[process.Package])
+	default:
+		return ""
+	}
+}
+
+// same tells whether both are the very same process.
+func (p ProcessEvidence) same(other ProcessEvidence) bool {
+	return p.PID == other.PID && p.StartTime == other.StartTime
+}
+
+// processes returns every process of the project's units, with the version of
+// the code that its root holds.
+func (r *Run) processes(ctx context.Context, project string) ([]ProcessEvidence, error) {
+	service, known := r.cloud.Service(project)
+	if !known {
+		return nil, nil
+	}
+	running, err := probe.Units(ctx, r.cloud.Node(), service.Units)
+	if err != nil {
+		return nil, fmt.Errorf("the processes of %s: %w", project, err)
+	}
+	versions := map[string]map[string]string{}
+	var found []ProcessEvidence
+	for _, unit := range service.Units {
+		for _, process := range running[unit] {
+			if versions[process.Root] == nil {
+				versions[process.Root], err = probe.Packages(ctx, r.cloud.Node(), process.Root, service.Packages)
+				if err != nil {
+					return nil, fmt.Errorf("the packages that %s runs from: %w", project, err)
+				}
+			}
+			evidence := ProcessEvidence{Process: process}
+			if len(service.Packages) > 0 {
+				evidence.Package = service.Packages[0]
+				evidence.Version = versions[process.Root][evidence.Package]
+			}
+			found = append(found, evidence)
+		}
+	}
+	return found, nil
+}
+
+// survivors names those processes that ran before shutdown and still do,
+// wherever they are now.
+func (r *Run) survivors(ctx context.Context, project string) ([]string, error) {
+	r.mu.Lock()
+	before := slices.Clone(r.projectEvidence(project).Before)
+	r.mu.Unlock()
+	pids := make([]int, 0, len(before))
+	for _, process := range before {
+		pids = append(pids, process.PID)
+	}
+	if len(pids) == 0 {
+		return nil, nil
+	}
+	now, err := probe.ByPID(ctx, r.cloud.Node(), pids)
+	if err != nil {
+		return nil, fmt.Errorf("what is left of %s: %w", project, err)
+	}
+	var left []string
+	for _, process := range now {
+		if slices.ContainsFunc(before, ProcessEvidence{Process: process}.same) {
+			left = append(left, describe(process)+" (ran before shutdown)")
+		}
+	}
+	return left, nil
+}
+
+// processChanges says how the processes of a project differ from those that
+// ran before.
+func processChanges(project string, before, now []ProcessEvidence) []string {
+	var changes []string
+	for _, process := range before {
+		if !slices.ContainsFunc(now, process.same) {
+			changes = append(changes, fmt.Sprintf("%s: %s is gone", project, describeEvidence(process)))
+		}
+	}
+	for _, process := range now {
+		if !slices.ContainsFunc(before, process.same) {
+			changes = append(changes, fmt.Sprintf("%s: %s is new", project, describeEvidence(process)))
+		}
+	}
+	return changes
+}
+
+// projectEvidence returns the project's evidence; the caller holds the lock.
+func (r *Run) projectEvidence(project string) *ProjectEvidence {
+	if r.evidence[project] == nil {
+		r.evidence[project] = &ProjectEvidence{}
+	}
+	return r.evidence[project]
+}
+
+func describe(process probe.Process) string {
+	return fmt.Sprintf("%s: pid %d, started at tick %d, %s, root %s", process.Unit, process.PID, process.StartTime, process.Exe, process.Root)
+}
+
+func describeEvidence(process ProcessEvidence) string {
+	return fmt.Sprintf("%s, %s %s", describe(process.Process), process.Package, process.Version)
+}
+
+func packageVersions(service tree.Service, versions map[string]string) string {
+	if len(service.Packages) == 0 {
+		return "code"
+	}
+	return service.Packages[0] + " " + versions[service.Packages[0]]
+}
+
+// reportEvidence is the evidence as the report shows it, unit by unit; the
+// caller holds the lock.
+func (r *Run) reportEvidence() []report.Evidence {
+	var all []report.Evidence
+	for _, project := range r.Selection.Closure {
+		seen, known := r.evidence[project]
+		service, serviceKnown := r.cloud.Service(project)
+		if !known || !serviceKnown {
+			continue
+		}
+		outcome, _ := r.Ledger.Outcome(UpgradePhase, project)
+		for _, unit := range service.Units {
+			each := report.Evidence{Project: project, Unit: unit, Before: reportProcesses(seen.Before, unit), After: reportProcesses(seen.After, unit)}
+			switch {
+			case outcome == report.Passed:
+				each.Upgraded = true
+			case !slices.Contains(r.Selection.Projects, project):
+				each.Reason = "not part of this upgrade"
+			default:
+				each.Reason = "its upgrade is " + string(outcome)
+			}
+			all = append(all, each)
+		}
+	}
+	return all
+}
+
+func reportProcesses(seen []ProcessEvidence, unit string) []report.Process {
+	var all []report.Process
+	for _, process := range seen {
+		if process.Unit == unit {
+			all = append(all, report.Process{PID: process.PID, Start: process.StartTime, Exe: process.Exe, Root: process.Root,
+				Package: process.Package, Version: process.Version})
+		}
+	}
+	return all
+}

@@ -1,0 +1,163 @@
+package phases
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"grenade/framework/config"
+	"grenade/framework/report"
+)
+
+// Note adds a remark to the report and the log: something that people should
+// know and that is no verdict.
+func (r *Run) Note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	r.mu.Lock()
+	if !slices.Contains(r.notes, text) {
+		r.notes = append(r.notes, text)
+	}
+	r.mu.Unlock()
+	r.log.For("", "").Info(text)
+}
+
+// took records what a stretch of the row's time was spent on.
+func (r *Run) took(row Row, kind report.Kind, name string, since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.timings = append(r.timings, report.Timing{Name: name, Kind: kind, Phase: row.Phase.ID, Project: row.Project, Duration: time.Since(since)})
+}
+
+// Report returns the run so far: every planned row, also those that did not
+// run, with why not.
+func (r *Run) Report(ctx context.Context) report.Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	made := report.Report{
+		RunID: r.ID, Started: r.started, Finished: time.Now(),
+		Base: r.side(ctx, config.Base), Target: r.side(ctx, config.Target),
+		Notes: slices.Clone(r.notes), Setup: r.setup,
+	}
+	for _, row := range r.Selection.Rows {
+		settled, ran := r.rows[row.Key()]
+		if !ran {
+			settled = report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.NotRun, Reason: r.whyNotRun()}
+		}
+		made.Rows = append(made.Rows, settled)
+	}
+	made.Timings = append(r.cloud.Timings(), r.timings...)
+	made.Evidence = r.reportEvidence()
+	if r.earlier != nil {
+		made = report.Merge(*r.earlier, made)
+		slices.SortStableFunc(made.Rows, func(a, b report.Row) int { return position(a.Phase) - position(b.Phase) })
+	}
+	return made
+}
+
+func (r *Run) side(ctx context.Context, side config.Side) report.Side {
+	release := r.Config.Base
+	if side == config.Target {
+		release = r.Config.Target
+	}
+	described := report.Side{Release: release.Name, Branch: release.Branch, Suite: release.Suite, Packages: map[string]string{}}
+	versions, err := r.cloud.Packages(ctx, side)
+	if err != nil {
+		return described
+	}
+	for _, project := range r.Selection.Closure {
+		service, _ := r.cloud.Service(project)
+		for _, name := range service.Packages {
+			described.Packages[name] = versions[name]
+		}
+	}
+	return described
+}
+
+func (r *Run) whyNotRun() string {
+	switch {
+	case r.setup == nil:
+		return "the run ended during setup"
+	case r.setup.Outcome == report.Failed:
+		return "setup failed"
+	case r.interrupted != "":
+		return r.interrupted
+	default:
+		return "the run ended before it"
+	}
+}
+
+// Screen is what people see of a row that failed.
+func (r *Run) Screen(settled report.Row) string { return r.redact(report.Screen(settled)) }
+
+// WriteResults writes the report's files into the run's results directory.
+// A code other than green or red says why the run ended before its time.
+func (r *Run) WriteResults(ctx context.Context, code int) (report.Report, error) {
+	made := r.Report(ctx)
+	made.ExitCode = code
+	made.Redact = r.redact
+	if made.ExitCode == report.Green {
+		made.ExitCode, _ = report.ExitCode(made)
+	}
+	if err := made.WriteAll(r.ResultsDir()); err != nil {
+		return made, fmt.Errorf("results of the run: %w", err)
+	}
+	return made, nil
+}
+
+// Interrupt notes why the run ends before its time.
+func (r *Run) Interrupt(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.interrupted == "" {
+		r.interrupted = reason
+	}
+}
+
+// Finish is the end of a run whose remaining rows will not run: it makes up
+// for the destroys that are still open, the cloud's own included, which saves
+// the node's logs first. After a failed setup there is only the cloud to
+// remove. KEEP is heeded. It may be called again, and when all has been done.
+func (r *Run) Finish(ctx context.Context) error {
+	if r.journal == nil {
+		return nil
+	}
+	if r.setup != nil && r.setup.Outcome == report.Failed {
+		return r.finishFailedSetup(ctx)
+	}
+	var failures []error
+	for _, row := range r.Selection.Rows {
+		if row.Phase.ID != Destroy {
+			continue
+		}
+		if outcome, ran := r.Ledger.Outcome(Destroy, row.Project); ran && outcome != report.NotRun {
+			continue
+		}
+		if settled := r.settle(ctx, row); settled.Outcome == report.Failed {
+			failures = append(failures, fmt.Errorf("destroy of %s: %s", row.Project, settled.Failure.Message))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// finishFailedSetup removes a cloud that never came up. A cloud that an
+// earlier process built is left: connecting to it is all that failed.
+func (r *Run) finishFailedSetup(ctx context.Context) error {
+	if r.Continues() || r.Config.Keep != config.KeepNever {
+		return nil
+	}
+	if err := r.cloud.Dispose(ctx); err != nil {
+		return fmt.Errorf("remove the cloud: %w", err)
+	}
+	return r.journal.Record(Event{Kind: EventRun, State: StateFinished})
+}
+
+// Close releases what the run holds in this process; the cloud is left as it
+// is.
+func (r *Run) Close() error {
+	if r.journal == nil {
+		return nil
+	}
+	return r.journal.Close()
+}

@@ -1,0 +1,155 @@
+package phases
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"grenade/framework/config"
+	"grenade/framework/probe"
+	"grenade/framework/report"
+	"grenade/plugins"
+	"grenade/resources"
+)
+
+// Run is one execution of the upgrade: what the phases work on and what they
+// learn. Its methods are called by one spec at a time, but for the rows of
+// read-only phases, which Do itself runs side by side.
+type Run struct {
+	ID        string
+	Config    *config.Config
+	Plan      Plan
+	Selection Selection
+	Ledger    *Ledger
+
+	cloud    Cloud
+	checks   NativeChecks
+	journal  *Journal
+	log      Logger
+	redact   func(string) string
+	progress *report.Progress
+	settings plugins.Settings
+	started  time.Time
+
+	// sideBySide holds the outcomes of the rows of read-only phases, which run
+	// together as soon as the first of them is asked for.
+	sideBySide map[string]*batch
+
+	mu   sync.Mutex
+	rows map[string]report.Row
+	// unrecorded holds what a one-phase selection asked for in vain.
+	unrecorded  map[string]report.Row
+	setup       *report.Row
+	notes       []string
+	timings     []report.Timing
+	evidence    Evidence
+	interrupted string
+	earlier     *report.Report
+}
+
+// NativeChecks makes the checks that talk to the cloud's APIs, by project.
+type NativeChecks func(cloud resources.Cloud) map[string]resources.Check
+
+// Logger gives the run's log as a phase and project see it.
+type Logger interface {
+	For(phase, project string) *logrus.Entry
+}
+
+// Evidence is what the run saw of the processes, by project.
+type Evidence map[string]*ProjectEvidence
+
+// ProjectEvidence is what ran for one project before shutdown and after the
+// upgrade.
+type ProjectEvidence struct {
+	Before []ProcessEvidence `json:"before,omitempty"`
+	After  []ProcessEvidence `json:"after,omitempty"`
+}
+
+// ProcessEvidence is one process of a unit, and the version of the package
+// that its root holds.
+type ProcessEvidence struct {
+	probe.Process
+	Package string `json:"package"`
+	Version string `json:"version"`
+}
+
+// Options is what a run is made of.
+type Options struct {
+	ID        string
+	Config    *config.Config
+	Plan      Plan
+	Selection Selection
+	Cloud     Cloud
+	Checks    NativeChecks
+	Log       Logger
+	// Redact hides secrets in whatever is published.
+	Redact   func(string) string
+	Progress *report.Progress
+}
+
+// New returns a run that has not begun.
+func New(options Options) *Run {
+	return &Run{
+		ID:         options.ID,
+		Config:     options.Config,
+		Plan:       options.Plan,
+		Selection:  options.Selection,
+		Ledger:     NewLedger(options.Cloud.Requires),
+		cloud:      options.Cloud,
+		checks:     options.Checks,
+		log:        options.Log,
+		redact:     options.Redact,
+		progress:   options.Progress,
+		started:    time.Now(),
+		sideBySide: map[string]*batch{},
+		rows:       map[string]report.Row{},
+		unrecorded: map[string]report.Row{},
+		evidence:   Evidence{},
+	}
+}
+
+// ResultsDir is where the run's results go.
+func (r *Run) ResultsDir() string { return filepath.Join(r.Config.ResultsDir, r.ID) }
+
+// LogFile is the file that holds what the row's scripts print.
+func (r *Run) LogFile(phase, project string) string {
+	return filepath.Join(r.ResultsDir(), "logs", phase, project+".log")
+}
+
+// GrenadeDir is GRENADE_DIR: the shell that scripts source, and the in-tree
+// plugins.
+func (r *Run) GrenadeDir() string { return GrenadeDir(r.Config) }
+
+// GrenadeDir is where a run with these settings has its GRENADE_DIR.
+func GrenadeDir(settings *config.Config) string { return filepath.Join(settings.SaveDir, "grenade") }
+
+// act does what the row's phase does. It returns *resources.NotChecked when
+// there was nothing to do.
+func (r *Run) act(ctx context.Context, row Row) error {
+	switch row.Phase.ID {
+	case VerifyBase:
+		return r.verifyBase(ctx, row)
+	case EarlyCreate, Create:
+		return r.create(ctx, row)
+	case VerifyPreUpgrade, VerifyPostUpgrade:
+		return r.verify(ctx, row)
+	case Shutdown:
+		return r.shutdown(ctx, row)
+	case Snapshot:
+		return r.snapshot(ctx, row)
+	case VerifyNoAPI:
+		return r.verifyNoAPI(ctx, row)
+	case UpgradePhase:
+		return r.upgrade(ctx, row)
+	case VerifyTarget:
+		return r.verifyTarget(ctx, row)
+	case Destroy:
+		return r.destroy(ctx, row)
+	default:
+		return fmt.Errorf("phase %s has no action", row.Phase.ID)
+	}
+}

@@ -1,0 +1,177 @@
+package phases
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/onsi/ginkgo/v2/types"
+
+	"grenade/framework/config"
+)
+
+// Scope is how much of a run a selection asks for.
+type Scope string
+
+// The scopes. What each does to a run that is there already is in DESIGN,
+// "What a selection does to a run".
+const (
+	// WholeRun goes from a new base cloud to its destruction.
+	WholeRun Scope = "whole run"
+	// BaseSide builds the cloud and stops before the upgrade.
+	BaseSide Scope = "base"
+	// TargetSide goes on from a cloud that BaseSide left.
+	TargetSide Scope = "target"
+	// OnePhase runs one phase again on the cloud that is there.
+	OnePhase Scope = "one phase"
+)
+
+// ErrSelectsNothing means that the label filter matches no row of the plan.
+var ErrSelectsNothing = errors.New("selects nothing")
+
+// ErrBadFilter means that the label filter cannot be read.
+var ErrBadFilter = errors.New("label filter")
+
+// Selection is what a label filter makes of the plan.
+type Selection struct {
+	// Asked is the user's filter, as given.
+	Asked string
+	Scope Scope
+	// Rows are the rows to run, in calling order: those that the filter
+	// matches and those that a run needs beside them.
+	Rows []Row
+	// Projects are the projects that the filter names, in upgrade order.
+	Projects []string
+	// Closure is Projects and all that they require: what the cloud holds.
+	Closure []string
+
+	asked map[string]bool
+}
+
+// Requirements answers which projects a project needs, itself included, in
+// upgrade order.
+type Requirements func(projects []string) ([]string, error)
+
+// Select evaluates a Ginkgo label filter over the plan and adds the rows that
+// the selection needs: for whole projects early_create and destroy of all that
+// they require, for the base side only early_create, for the target side only
+// destroy, for one phase nothing; and the cloud row of every phase that keeps
+// a row.
+func (p Plan) Select(filter string, requires Requirements) (Selection, error) {
+	matches, err := types.ParseLabelFilter(filter)
+	if err != nil {
+		return Selection{}, fmt.Errorf("%w %q: %w", ErrBadFilter, filter, err)
+	}
+	selection := Selection{Asked: filter, asked: map[string]bool{}}
+	names := map[string]bool{}
+	sides := map[config.Side]bool{}
+	projects := map[string]bool{}
+	for _, row := range p.Rows {
+		if !matches(row.Labels()) {
+			continue
+		}
+		selection.asked[row.Key()] = true
+		names[row.Phase.Name] = true
+		sides[row.Phase.Side] = true
+		projects[row.Project] = true
+	}
+	if len(selection.asked) == 0 {
+		return Selection{}, fmt.Errorf("label filter %q %w; projects are %s, phases are %s, sides are base and target",
+			filter, ErrSelectsNothing, strings.Join(p.Projects(), " "), strings.Join(phaseNames(), " "))
+	}
+	switch {
+	case len(names) == 1:
+		selection.Scope = OnePhase
+	case !sides[config.Target]:
+		selection.Scope = BaseSide
+	case !sides[config.Base]:
+		selection.Scope = TargetSide
+	default:
+		selection.Scope = WholeRun
+	}
+	for _, project := range p.Projects() {
+		if projects[project] {
+			selection.Projects = append(selection.Projects, project)
+		}
+	}
+	if selection.Closure, err = requires(selection.Projects); err != nil {
+		return Selection{}, fmt.Errorf("label filter %q: what %s require: %w", filter, strings.Join(selection.Projects, " "), err)
+	}
+	selection.Rows = p.complete(selection)
+	return selection, nil
+}
+
+// complete adds to the rows that the filter matches those that it implies.
+func (p Plan) complete(selection Selection) []Row {
+	keep := map[string]bool{}
+	phaseKept := map[string]bool{}
+	for _, row := range p.Rows {
+		if selection.asked[row.Key()] || selection.implies(row) {
+			keep[row.Key()] = true
+			phaseKept[row.Phase.ID] = true
+		}
+	}
+	var rows []Row
+	for _, row := range p.Rows {
+		if keep[row.Key()] || row.Cloud() && phaseKept[row.Phase.ID] {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// implies tells whether the selection needs the row although the filter does
+// not match it.
+func (s Selection) implies(row Row) bool {
+	if row.Cloud() || !slices.Contains(s.Closure, row.Project) {
+		return false
+	}
+	switch row.Phase.ID {
+	case EarlyCreate:
+		return s.Scope == WholeRun || s.Scope == BaseSide
+	case Destroy:
+		return s.Scope == WholeRun || s.Scope == TargetSide
+	default:
+		return false
+	}
+}
+
+// AskedFor tells whether the user's own filter matches the row.
+func (s Selection) AskedFor(row Row) bool { return s.asked[row.Key()] }
+
+// Has tells whether the row is among those to run.
+func (s Selection) Has(row Row) bool {
+	return slices.ContainsFunc(s.Rows, func(other Row) bool { return other.Key() == row.Key() })
+}
+
+// LabelFilter returns the Ginkgo label filter that matches the selection's
+// rows and no others.
+func (s Selection) LabelFilter() string {
+	phases := []string{}
+	projects := map[string][]string{}
+	for _, row := range s.Rows {
+		if projects[row.Phase.ID] == nil {
+			phases = append(phases, row.Phase.ID)
+		}
+		projects[row.Phase.ID] = append(projects[row.Phase.ID], row.Project)
+	}
+	terms := make([]string, 0, len(phases))
+	for _, phase := range phases {
+		terms = append(terms, fmt.Sprintf("(%s && (%s))", phase, strings.Join(projects[phase], " || ")))
+	}
+	return strings.Join(terms, " || ")
+}
+
+// NeedsCloud tells whether the selection goes on with a cloud that is there.
+func (s Selection) NeedsCloud() bool { return s.Scope == TargetSide || s.Scope == OnePhase }
+
+func phaseNames() []string {
+	var names []string
+	for _, phase := range Sequence() {
+		if !slices.Contains(names, phase.Name) {
+			names = append(names, phase.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,179 @@
+package phases_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/onsi/ginkgo/v2/types"
+	. "github.com/onsi/gomega"
+
+	"grenade/phases"
+	"grenade/plugins"
+)
+
+// threeProjects is the plan of the in-tree plugins.
+func threeProjects() phases.Plan {
+	return phases.NewPlan([]plugins.Plugin{{Project: "keystone"}, {Project: "placement"}, {Project: "glance"}})
+}
+
+// needKeystone says that every project requires keystone.
+func needKeystone(projects []string) ([]string, error) {
+	closure := []string{"keystone"}
+	for _, project := range []string{"placement", "glance"} {
+		if slices.Contains(projects, project) {
+			closure = append(closure, project)
+		}
+	}
+	return closure, nil
+}
+
+func keys(rows []phases.Row) []string {
+	var all []string
+	for _, row := range rows {
+		all = append(all, row.Key())
+	}
+	return all
+}
+
+func TestPlanFollowsTheSeedAndReversesShutdownAndDestroy(t *testing.T) {
+	g := NewWithT(t)
+	plan := threeProjects()
+
+	var order []string
+	for _, row := range plan.Rows {
+		if !slices.Contains(order, row.Phase.ID) {
+			order = append(order, row.Phase.ID)
+		}
+	}
+	g.Expect(order).To(Equal([]string{
+		"verify_base", "early_create", "create", "verify-pre-upgrade", "shutdown", "snapshot",
+		"verify_noapi-pre-upgrade", "upgrade", "verify-post-upgrade", "verify_target", "destroy",
+	}))
+	g.Expect(keys(plan.Of("create"))).To(Equal([]string{"create/keystone", "create/placement", "create/glance"}))
+	g.Expect(keys(plan.Of("shutdown"))).To(Equal([]string{"shutdown/cloud", "shutdown/glance", "shutdown/placement", "shutdown/keystone"}))
+	g.Expect(keys(plan.Of("destroy"))).To(Equal([]string{"destroy/glance", "destroy/placement", "destroy/keystone", "destroy/cloud"}))
+}
+
+func TestSelection(t *testing.T) {
+	glance := func(phaseIDs ...string) []string {
+		var all []string
+		for _, id := range phaseIDs {
+			all = append(all, id+"/glance")
+		}
+		return all
+	}
+	tests := []struct {
+		filter  string
+		scope   phases.Scope
+		closure string
+		rows    []string // all rows, when few
+		has     []string
+		lacks   []string
+	}{
+		{filter: "", scope: phases.WholeRun, closure: "keystone placement glance", has: keys(threeProjects().Rows)},
+		{
+			filter: "glance", scope: phases.WholeRun, closure: "keystone glance",
+			has: append(glance("verify_base", "create", "upgrade", "destroy"),
+				"early_create/keystone", "destroy/keystone", "shutdown/cloud", "upgrade/cloud", "verify_target/cloud", "destroy/cloud"),
+			lacks: []string{"create/keystone", "upgrade/keystone", "shutdown/keystone", "early_create/placement", "upgrade/placement"},
+		},
+		{
+			filter: "!glance", scope: phases.WholeRun, closure: "keystone placement",
+			has:   []string{"upgrade/keystone", "upgrade/placement", "upgrade/cloud", "destroy/cloud"},
+			lacks: glance("verify_base", "create", "upgrade", "destroy"),
+		},
+		{
+			filter: "base", scope: phases.BaseSide, closure: "keystone placement glance",
+			has:   []string{"verify_base/glance", "shutdown/cloud", "verify_noapi-pre-upgrade/keystone"},
+			lacks: []string{"upgrade/cloud", "destroy/cloud", "destroy/glance"},
+		},
+		{
+			filter: "base && glance", scope: phases.BaseSide, closure: "keystone glance",
+			has:   []string{"early_create/keystone", "shutdown/cloud", "shutdown/glance"},
+			lacks: []string{"create/keystone", "destroy/keystone", "destroy/cloud"},
+		},
+		{
+			filter: "target && glance", scope: phases.TargetSide, closure: "keystone glance",
+			has:   []string{"upgrade/glance", "upgrade/cloud", "destroy/keystone", "destroy/cloud"},
+			lacks: []string{"early_create/keystone", "upgrade/keystone", "verify_base/glance"},
+		},
+		{
+			filter: "glance && verify", scope: phases.OnePhase, closure: "keystone glance",
+			rows: glance("verify-pre-upgrade", "verify-post-upgrade"),
+		},
+		{
+			filter: "glance && upgrade", scope: phases.OnePhase, closure: "keystone glance",
+			rows: []string{"upgrade/cloud", "upgrade/glance"},
+		},
+		{
+			filter: "glance && destroy", scope: phases.OnePhase, closure: "keystone glance",
+			rows: []string{"destroy/glance", "destroy/cloud"},
+		},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("filter %q", test.filter), func(t *testing.T) {
+			g := NewWithT(t)
+			selection, err := threeProjects().Select(test.filter, needKeystone)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(selection.Scope).To(Equal(test.scope))
+			g.Expect(strings.Join(selection.Closure, " ")).To(Equal(test.closure))
+			if test.rows != nil {
+				g.Expect(keys(selection.Rows)).To(Equal(test.rows))
+			}
+			for _, key := range test.has {
+				g.Expect(keys(selection.Rows)).To(ContainElement(key))
+			}
+			for _, key := range test.lacks {
+				g.Expect(keys(selection.Rows)).NotTo(ContainElement(key))
+			}
+		})
+	}
+}
+
+func TestOnlyTheFilterThatNamesTheCloudAsksForItsDestruction(t *testing.T) {
+	g := NewWithT(t)
+	cloud := threeProjects().Of(phases.Destroy)[3]
+	g.Expect(cloud.Cloud()).To(BeTrue())
+
+	one, err := threeProjects().Select("glance && destroy", needKeystone)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(one.AskedFor(cloud)).To(BeFalse())
+
+	all, err := threeProjects().Select("destroy", needKeystone)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(all.AskedFor(cloud)).To(BeTrue())
+}
+
+func TestFilterThatSelectsNothingSaysWhatThereIs(t *testing.T) {
+	g := NewWithT(t)
+	_, err := threeProjects().Select("nova", needKeystone)
+	g.Expect(err).To(MatchError(phases.ErrSelectsNothing))
+	g.Expect(err).To(MatchError(ContainSubstring("keystone placement glance")))
+
+	_, err = threeProjects().Select("glance &&", needKeystone)
+	g.Expect(err).To(MatchError(ContainSubstring(`label filter "glance &&"`)))
+}
+
+// The filter that Ginkgo gets must pick the selection's rows and no others,
+// whatever the user's filter was.
+func TestGinkgoFilterPicksExactlyTheSelection(t *testing.T) {
+	plan := threeProjects()
+	for _, filter := range []string{"", "glance", "!glance", "base", "target", "verify", "glance && destroy", "cloud", "pre-upgrade"} {
+		t.Run(filter, func(t *testing.T) {
+			g := NewWithT(t)
+			selection, err := plan.Select(filter, needKeystone)
+			g.Expect(err).NotTo(HaveOccurred())
+			matches, err := types.ParseLabelFilter(selection.LabelFilter())
+			g.Expect(err).NotTo(HaveOccurred())
+			var picked []string
+			for _, row := range plan.Rows {
+				if matches(row.Labels()) {
+					picked = append(picked, row.Key())
+				}
+			}
+			g.Expect(picked).To(Equal(keys(selection.Rows)))
+		})
+	}
+}

@@ -1,0 +1,48 @@
+package phases
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"grenade/framework/probe"
+)
+
+// shutdown stops the project's services, and holds when none of its
+// control-plane processes is left: neither one that ran before, nor any in its
+// units' cgroups. The phase's cloud row first writes down what runs.
+func (r *Run) shutdown(ctx context.Context, row Row) error {
+	if row.Cloud() {
+		return r.recordBefore(ctx)
+	}
+	if err := r.script(ctx, row, "shutdown.sh"); err != nil {
+		return err
+	}
+	service, known := r.cloud.Service(row.Project)
+	if !known {
+		return nil
+	}
+	running, err := probe.Units(ctx, r.cloud.Node(), service.Units)
+	if err != nil {
+		return fmt.Errorf("what is left of %s: %w", row.Project, err)
+	}
+	var left []string
+	for _, unit := range service.Units {
+		for _, process := range running[unit] {
+			left = append(left, describe(process))
+		}
+	}
+	survivors, err := r.survivors(ctx, row.Project)
+	if err != nil {
+		return err
+	}
+	left = append(left, survivors...)
+	if len(left) > 0 {
+		return &Unmet{
+			What: fmt.Sprintf("%s still runs after its shutdown.sh", row.Project),
+			Want: fmt.Sprintf("no process in the units %s", strings.Join(service.Units, " ")),
+			Saw:  strings.Join(left, "\n"),
+		}
+	}
+	return nil
+}

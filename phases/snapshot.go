@@ -1,0 +1,88 @@
+package phases
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"grenade/framework/config"
+	"grenade/framework/exec"
+	"grenade/framework/node"
+	"grenade/plugins"
+)
+
+// snapshot saves what the project would need to go back: by the plugin's own
+// snapshot.sh if it has one, else its databases and configuration.
+func (r *Run) snapshot(ctx context.Context, row Row) error {
+	plugin, _ := r.Plan.Plugin(row.Project)
+	state, err := plugins.StateOf(plugin.Script("snapshot.sh"))
+	if err != nil {
+		return fmt.Errorf("snapshot.sh of %s: %w", row.Project, err)
+	}
+	if state == plugins.Present {
+		return r.script(ctx, row, "snapshot.sh", "pre_upgrade")
+	}
+	if err := r.saveDatabases(ctx, row, config.Base); err != nil {
+		return err
+	}
+	return r.saveConfig(ctx, row)
+}
+
+// dumpEnd is the last line of a complete dump (MariaDB's mysqldump writes it
+// last, unless --skip-comments is given).
+const dumpEnd = "-- Dump completed"
+
+// saveDatabases dumps each database that the project registers to
+// $SAVE_DIR/<database>.sql.<release>, and holds when the dump is complete.
+func (r *Run) saveDatabases(ctx context.Context, row Row, side config.Side) error {
+	for _, database := range r.settings.Databases[row.Project] {
+		release := r.Config.Base
+		if side == config.Target {
+			release = r.Config.Target
+		}
+		path := filepath.Join(r.Config.SaveDir, database+".sql."+release.Name)
+		r.progress.Waiting("dump of the database " + database)
+		_, err := r.cloud.Node().Run(ctx, node.Command{Command: exec.Command{
+			Args: []string{"sh", "-c", `umask 077; exec mysqldump --single-transaction --databases "$1" >"$2"`, "sh", database, path},
+			Log:  r.LogFile(row.Phase.ID, row.Project), Timeout: r.Config.ScriptTimeout,
+		}})
+		if err != nil {
+			return fmt.Errorf("dump the database %s: %w", database, err)
+		}
+		dump, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("dump of the database %s: %w", database, err)
+		}
+		if lines := bytes.Split(bytes.TrimRight(dump, "\n"), []byte("\n")); !bytes.HasPrefix(lines[len(lines)-1], []byte(dumpEnd)) {
+			return &Unmet{
+				What: fmt.Sprintf("the dump of the database %s is cut short", database),
+				Want: fmt.Sprintf("%s ends with %q", path, dumpEnd),
+				Saw:  string(lines[len(lines)-1]),
+			}
+		}
+	}
+	return nil
+}
+
+// saveConfig keeps the project's operator-owned configuration as
+// $SAVE_DIR/snapshots/<project>.tar.
+func (r *Run) saveConfig(ctx context.Context, row Row) error {
+	service, known := r.cloud.Service(row.Project)
+	if !known || len(service.Config) == 0 {
+		return nil
+	}
+	path := filepath.Join(r.Config.SaveDir, "snapshots", row.Project+".tar")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("snapshot of %s: %w", row.Project, err)
+	}
+	_, err := r.cloud.Node().Run(ctx, node.Command{Command: exec.Command{
+		Args: append([]string{"sh", "-c", `umask 077; out=$1; shift; exec tar -C /etc -cf "$out" -- "$@"`, "sh", path}, service.Config...),
+		Log:  r.LogFile(row.Phase.ID, row.Project), Timeout: r.Config.ScriptTimeout,
+	}})
+	if err != nil {
+		return fmt.Errorf("save the configuration of %s: %w", row.Project, err)
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package phases
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"grenade/framework/config"
+)
+
+// upgrade runs the project's upgrade.sh, and holds when the target release's
+// code is what runs afterwards. The phase's cloud row makes that code
+// available, and judges how the releases' units differ.
+func (r *Run) upgrade(ctx context.Context, row Row) error {
+	if row.Cloud() {
+		return r.prepareTarget(ctx, row)
+	}
+	if err := r.script(ctx, row, "upgrade.sh"); err != nil {
+		return err
+	}
+	return r.proveUpgraded(ctx, row.Project)
+}
+
+func (r *Run) prepareTarget(ctx context.Context, row Row) error {
+	units, err := r.cloud.PrepareTarget(ctx, r.LogFile(row.Phase.ID, row.Project), r.progress.Waiting)
+	if err != nil {
+		return fmt.Errorf("prepare the %s tree: %w", config.Target, err)
+	}
+	for _, difference := range units.Differences {
+		r.Note("%s", difference)
+	}
+	if len(units.Undeclared) > 0 {
+		return &Unmet{
+			What: "the releases' units differ in ways that nobody declared",
+			Want: "every difference declared, with a reason, in the tree's lib/<service>",
+			Saw:  strings.Join(units.Undeclared, "\n"),
+		}
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package suite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/onsi/ginkgo/v2/types"
+
+	"grenade/framework/config"
+	"grenade/framework/host"
+	"grenade/framework/log"
+	"grenade/framework/tree/debstack"
+	"grenade/phases"
+	"grenade/plugins"
+	"grenade/resources/native"
+)
+
+// prepare settles all that can be known without a cloud, so that every mistake
+// is told at once and before anything is built: flags, configuration, plugins,
+// the machine, the plan, the selection, the run that it is about.
+func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
+	if err := errors.Join(checkFlags(flags), checkCLI()); err != nil {
+		return err
+	}
+	var err error
+	s.config, err = config.Load(ctx, config.Sources{Environ: os.Environ(), Dirs: configDirs()})
+	if err != nil {
+		return fmt.Errorf("configuration:\n%w", err)
+	}
+	found, err := plugins.Scan(phases.GrenadeDir(s.config), nil, phases.ReservedNames())
+	if err != nil {
+		return fmt.Errorf("plugins:\n%w", err)
+	}
+	if err := s.checkHost(ctx); err != nil {
+		return err
+	}
+	plan := phases.NewPlan(found)
+	selection, err := plan.Select(s.filter(flags.LabelFilter), debstack.Requires)
+	if err != nil {
+		return err
+	}
+	if err := s.takeHost(ctx); err != nil {
+		return err
+	}
+	id, err := s.runID(selection)
+	if err != nil {
+		return err
+	}
+	return s.newRun(id, plan, selection)
+}
+
+// takeHost keeps a second run away from STACK_ROOT.
+func (s *suite) takeHost(ctx context.Context) (err error) {
+	if s.dryRun {
+		return nil
+	}
+	s.releaseHost, err = host.Exclusive(ctx, s.config.StackRoot, 0, func() {})
+	return err
+}
+
+// newRun puts the run together.
+func (s *suite) newRun(id string, plan phases.Plan, selection phases.Selection) error {
+	options := phases.Options{ID: id, Config: s.config, Plan: plan, Selection: selection, Checks: native.Checks}
+	logFile := ""
+	if !s.dryRun {
+		logFile = filepath.Join(s.config.ResultsDir, id, "run.log.jsonl")
+	}
+	logger := log.New(log.Options{Console: os.Stderr, JSONFile: logFile, RunID: id})
+	logger.Redact(s.config.Secrets()...)
+	options.Log = logger
+	options.Redact = logger.Redactor().String
+	options.Progress = newProgress(options.Redact)
+	cloud, err := debstack.NewCloud(debstack.CloudOptions{RunID: id, Config: s.config, Progress: options.Progress.Waiting, Note: func(text string) { s.run.Note("%s", text) }, Redact: logger.Redact})
+	if err != nil {
+		return err
+	}
+	options.Cloud = cloud
+	for _, warning := range s.config.Warnings {
+		logger.For("", "").Warn(warning)
+	}
+	s.run, s.log, s.progress = phases.New(options), logger, options.Progress
+	return nil
+}
+
+// close gives back what the run holds in this process.
+func (s *suite) close() {
+	s.progress.Close()
+	err := errors.Join(s.run.Close(), s.log.Close())
+	if s.releaseHost != nil {
+		err = errors.Join(err, s.releaseHost())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}
+
+// filter is the user's label filter; RUN_BASE and RUN_TARGET, upstream's
+// switches for one half of a run, narrow it.
+func (s *suite) filter(asked string) string {
+	half := ""
+	switch {
+	case !s.config.RunTarget:
+		half = string(config.Base)
+	case !s.config.RunBase:
+		half = string(config.Target)
+	}
+	switch {
+	case half == "":
+		return asked
+	case asked == "":
+		return half
+	default:
+		return fmt.Sprintf("(%s) && %s", asked, half)
+	}
+}
+
+// runID names the run: that of the cloud that the selection goes on with, or a
+// new one.
+func (s *suite) runID(selection phases.Selection) (string, error) {
+	if !s.dryRun && (selection.NeedsCloud() || s.config.Resume) {
+		previous, err := phases.PreviousRun(s.config.SaveDir)
+		switch {
+		case err != nil:
+			return "", err
+		case previous == nil || previous.Finished:
+			return "", &usageError{fmt.Sprintf("there is no cloud to go on with: %s needs an unfinished run in %s (make base leaves one)",
+				whatNeedsCloud(selection, s.config.Resume), s.config.SaveDir)}
+		default:
+			return previous.ID, nil
+		}
+	}
+	return time.Now().UTC().Format("20060102-150405"), nil
+}
+
+func whatNeedsCloud(selection phases.Selection, resume bool) string {
+	if resume {
+		return "RESUME=True"
+	}
+	return fmt.Sprintf("the selection %q (%s)", selection.Asked, selection.Scope)
+}
+
+// checkFlags refuses what would make the verdict or the order a lie.
+func checkFlags(flags types.SuiteConfig) error {
+	var wrong []error
+	refuse := func(given bool, flag, why string) {
+		if given {
+			wrong = append(wrong, &usageError{fmt.Sprintf("%s: %s", flag, why)})
+		}
+	}
+	refuse(flags.ParallelTotal > 1, "--procs", "every process would build a cloud of its own; rows that can run side by side do so anyway")
+	refuse(flags.FlakeAttempts > 1, "--flake-attempts", "an upgrade that works the second time is not an upgrade that works")
+	refuse(flags.MustPassRepeatedly > 1, "--must-pass-repeatedly", "a phase cannot be repeated within a run; use --repeat")
+	refuse(flags.FailFast, "--fail-fast", "a failure must not keep evidence from being saved nor the cloud from being removed")
+	refuse(flags.RandomizeAllSpecs, "--randomize-all", "the phases have an order")
+	refuse(len(flags.FocusStrings)+len(flags.FocusFiles) > 0, "--focus", "use --label-filter: it adds what the selection needs")
+	refuse(len(flags.SkipStrings)+len(flags.SkipFiles) > 0, "--skip", "use --label-filter, for example '!glance'")
+	return errors.Join(wrong...)
+}
+
+// checkHost says what of the machine stands in the way of a real run.
+func (s *suite) checkHost(ctx context.Context) error {
+	if s.dryRun {
+		return nil
+	}
+	needs := host.Needs{
+		Tools: host.Tools(),
+		Space: []host.Space{
+			{Dir: s.config.StackRoot, Bytes: nodeSpace, For: "what the node writes"},
+			{Dir: s.config.CacheDir, Bytes: cacheSpace, For: "package roots"},
+		},
+		Address: s.config.NodeAddress, OwnInterfaces: []string{debstack.LinkPrefix},
+	}
+	problems := host.Preflight(ctx, host.Real{}, needs)
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("this machine cannot run the upgrade:\n%w", errors.Join(problems...))
+}
+
+// What a run needs on disk, in bytes: the layer that a node writes (0.3 GB
+// measured), and the two roots of a full cache (1.2 GB each measured), both
+// with room to spare.
+const (
+	nodeSpace  = 2 << 30
+	cacheSpace = 1 << 30
+)
+
+// configDirs are where localrc and pluginrc may lie: the module's root, and
+// the directory that the caller was in. Under "ginkgo run" the working
+// directory is ./suite.
+func configDirs() []string {
+	here, err := os.Getwd()
+	if err != nil {
+		return nil
+	}
+	var dirs []string
+	for dir := here; ; dir = filepath.Dir(dir) {
+		module, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(module), "module grenade\n") {
+			dirs = append(dirs, dir)
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	if caller := os.Getenv("PWD"); caller != "" && caller != here {
+		dirs = append(dirs, caller)
+	}
+	return append(dirs, here)
+}
