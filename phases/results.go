@@ -27,7 +27,7 @@ func (r *Run) Note(format string, args ...any) {
 func (r *Run) took(row Row, kind report.Kind, name string, since time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.timings = append(r.timings, report.Timing{Name: name, Kind: kind, Phase: row.Phase.ID, Project: row.Project, Duration: time.Since(since)})
+	r.timings = append(r.timings, report.Timing{Name: name, Kind: kind, Phase: row.Phase.ID, Project: row.Project, Started: since, Duration: time.Since(since)})
 }
 
 // Report returns the run so far: every planned row, also those that did not
@@ -48,6 +48,8 @@ func (r *Run) Report(ctx context.Context) report.Report {
 		made.Rows = append(made.Rows, settled)
 	}
 	made.Timings = append(r.cloud.Timings(), r.timings...)
+	harness := report.Uncovered(made.Timings, r.started, made.Finished)
+	made.Timings = append(made.Timings, report.Timing{Name: "the harness itself", Kind: report.Other, Duration: harness})
 	made.Evidence = r.reportEvidence()
 	if r.earlier != nil {
 		made = report.Merge(*r.earlier, made)

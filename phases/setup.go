@@ -175,6 +175,9 @@ func (r *Run) clearSaveDir() error {
 		return fmt.Errorf("SAVE_DIR %s holds files but no journal of a run (%s): it is not ours to empty; name another directory, or empty it", dir, journalName)
 	}
 	for _, entry := range entries {
+		if entry.Name() == journalName {
+			continue // it says that the rest is ours, should this be interrupted
+		}
 		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
 			return fmt.Errorf("empty SAVE_DIR: %w", err)
 		}

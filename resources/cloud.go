@@ -104,7 +104,7 @@ func (c Cloud) Login(ctx context.Context, options gophercloud.AuthOptions) (*gop
 	options.IdentityEndpoint = c.AuthURL
 	options.AllowReauth = false
 	if err := openstack.Authenticate(ctx, provider, options); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("authenticate at %s: %w", c.AuthURL, err)
 	}
 	return provider, nil
 }
@@ -141,7 +141,11 @@ func (c Cloud) http() http.Client {
 
 // Identity returns the v3 API at AuthURL.
 func (c Cloud) Identity(provider *gophercloud.ProviderClient) (*gophercloud.ServiceClient, error) {
-	return openstack.NewIdentityV3(provider, gophercloud.EndpointOpts{})
+	client, err := openstack.NewIdentityV3(provider, gophercloud.EndpointOpts{})
+	if err != nil {
+		return nil, fmt.Errorf("identity API at %s: %w", c.AuthURL, err)
+	}
+	return client, nil
 }
 
 // Service returns a service's API as the catalog, or an override, places it.

@@ -156,7 +156,7 @@ func encodeJSON(value any) (string, error) {
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		return "", err
+		return "", fmt.Errorf("write as JSON: %w", err)
 	}
 	return strings.TrimSuffix(out.String(), "\n"), nil
 }
@@ -166,7 +166,7 @@ func encodeJSON(value any) (string, error) {
 func normalize(value any) (any, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("write as JSON: %w", err)
 	}
 	return decodeJSON(string(text))
 }
@@ -175,8 +175,10 @@ func decodeJSON(text string) (any, error) {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	var value any
-	err := decoder.Decode(&value)
-	return value, err
+	if err := decoder.Decode(&value); err != nil {
+		return nil, fmt.Errorf("read JSON: %w", err)
+	}
+	return value, nil
 }
 
 // compared is what comparing one object gave.

@@ -137,7 +137,9 @@ func (c Config) Get(section, option, fallback string) string {
 }
 
 // defaultSQL finds the client: MariaDB's releases name it mariadb, mysql, or both.
-var defaultSQL = [...]string{"bash", "-c", `exec "$(command -v mariadb || command -v mysql)" --batch --skip-column-names`}
+func defaultSQL() []string {
+	return []string{"bash", "-c", `exec "$(command -v mariadb || command -v mysql)" --batch --skip-column-names`}
+}
 
 // Rows runs one SELECT in a database, over the local socket as root: it works
 // while every API is down. Names come back in UTF-8 whatever the client's
@@ -145,7 +147,7 @@ var defaultSQL = [...]string{"bash", "-c", `exec "$(command -v mariadb || comman
 func (i *Inside) Rows(ctx context.Context, database, query string) ([]string, error) {
 	command := i.SQL
 	if len(command) == 0 {
-		command = defaultSQL[:]
+		command = defaultSQL()
 	}
 	out, err := i.run(ctx, "SET NAMES utf8mb4;\nUSE `"+database+"`;\n"+query+";\n", command...)
 	if err != nil {

@@ -200,39 +200,29 @@ func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-func (s *Store) write(name string, content *iniFile) (err error) {
+// write replaces a file in one step.
+func (s *Store) write(name string, content *iniFile) error {
 	file, err := os.CreateTemp(s.Dir, "."+name+".*") // 0600
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("store: write %s: %w", name, err)
-			_ = file.Close()
-			_ = os.Remove(file.Name())
-		}
-	}()
-	if _, err = file.Write(content.bytes()); err != nil {
-		return err
+	_, err = file.Write(content.bytes())
+	err = errors.Join(err, s.chown(file), file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), filepath.Join(s.Dir, name))
 	}
-	if err = s.chown(file); err != nil {
-		return err
-	}
-	if err = file.Sync(); err != nil {
-		return err
-	}
-	if err = file.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(file.Name(), filepath.Join(s.Dir, name)); err != nil {
-		return err
-	}
-	dir, err := os.Open(s.Dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("store: write %s: %w", name, errors.Join(err, os.Remove(file.Name())))
 	}
 	// Without this the rename itself may be lost in a crash.
-	return errors.Join(dir.Sync(), dir.Close())
+	dir, err := os.Open(s.Dir)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fmt.Errorf("store: sync %s: %w", s.Dir, err)
+	}
+	return nil
 }
 
 // chown gives a file the directory's owner. Only root can, and only root must.
@@ -248,5 +238,8 @@ func (s *Store) chown(file *os.File) error {
 	if !ok {
 		return nil
 	}
-	return file.Chown(int(stat.Uid), int(stat.Gid))
+	if err := file.Chown(int(stat.Uid), int(stat.Gid)); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -94,37 +95,36 @@ func (c Cloud) MaximumVersion(ctx context.Context, url string) (Version, error) 
 }
 
 func versionEntries(body []byte) ([]versionEntry, error) {
-	var document struct {
-		versionEntry
+	var envelope struct {
+		// An object in keystone's document, a string in a bare entry.
+		One  json.RawMessage `json:"version"`
 		Many json.RawMessage `json:"versions"`
 	}
-	// "version" is an object in keystone's document and a string in a bare entry.
-	var enveloped struct {
-		Version json.RawMessage `json:"version"`
+	if err := json.Unmarshal(body, &envelope); err != nil {
+		return nil, fmt.Errorf("read JSON: %w", err)
 	}
-	if err := json.Unmarshal(body, &enveloped); err != nil {
-		return nil, err
+	one, many := body, envelope.Many
+	if bytes.HasPrefix(bytes.TrimSpace(envelope.One), []byte("{")) {
+		one = envelope.One
 	}
-	if strings.HasPrefix(strings.TrimSpace(string(enveloped.Version)), "{") {
-		var one versionEntry
-		err := json.Unmarshal(enveloped.Version, &one)
-		return []versionEntry{one}, err
-	}
-	if err := json.Unmarshal(body, &document); err != nil {
-		return nil, err
-	}
-	if document.Many == nil {
-		return []versionEntry{document.versionEntry}, nil
-	}
-	var list []versionEntry
-	if err := json.Unmarshal(document.Many, &list); err == nil {
-		return list, nil
+	if many == nil {
+		var entry versionEntry
+		if err := json.Unmarshal(one, &entry); err != nil {
+			return nil, fmt.Errorf("read JSON: %w", err)
+		}
+		return []versionEntry{entry}, nil
 	}
 	var values struct {
-		Values []versionEntry `json:"values"`
+		Values json.RawMessage `json:"values"`
 	}
-	err := json.Unmarshal(document.Many, &values)
-	return values.Values, err
+	if json.Unmarshal(many, &values) == nil {
+		many = values.Values
+	}
+	var list []versionEntry
+	if err := json.Unmarshal(many, &list); err != nil {
+		return nil, fmt.Errorf("read JSON: versions: %w", err)
+	}
+	return list, nil
 }
 
 const versionKey = "maximum_version"

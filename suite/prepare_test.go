@@ -70,11 +70,11 @@ func (s *suite) newRun(id string, plan phases.Plan, selection phases.Selection) 
 	if !s.dryRun {
 		logFile = filepath.Join(s.config.ResultsDir, id, "run.log.jsonl")
 	}
-	logger := log.New(log.Options{Console: os.Stderr, JSONFile: logFile, RunID: id})
-	logger.Redact(s.config.Secrets()...)
-	options.Log = logger
-	options.Redact = logger.Redactor().String
+	redactor := log.NewRedactor(s.config.Secrets()...)
+	options.Redact = redactor.String
 	options.Progress = newProgress(options.Redact)
+	logger := log.New(log.Options{Console: options.Progress, JSONFile: logFile, RunID: id, Redactor: redactor})
+	options.Log = logger
 	cloud, err := debstack.NewCloud(debstack.CloudOptions{RunID: id, Config: s.config, Progress: options.Progress.Waiting, Note: func(text string) { s.run.Note("%s", text) }, Redact: logger.Redact})
 	if err != nil {
 		return err

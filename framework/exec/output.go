@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -31,17 +33,13 @@ type output struct {
 
 // openOutput opens path for appending and remembers where it ends now; "" makes a private file without a name.
 func openOutput(path string, owner *Owner) (*output, error) {
-	private := path == ""
-	if private {
-		file, err := os.CreateTemp("", "grenade-output-")
+	if path == "" {
+		file, private, err := privateFile()
 		if err != nil {
 			return nil, fmt.Errorf("file for the output: %w", err)
 		}
-		path = file.Name()
-		defer func() { _ = os.Remove(path) }()
-		if err := file.Close(); err != nil {
-			return nil, fmt.Errorf("file for the output: %w", err)
-		}
+		defer func() { _ = file.Close() }()
+		path = private
 	}
 	writer, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
@@ -64,6 +62,24 @@ func openOutput(path string, owner *Owner) (*output, error) {
 		return nil, err
 	}
 	return o, nil
+}
+
+// privateFile makes a file that nobody else can see, and gives a path by which this process can open it as
+// long as the file is open. It has no name from the start (O_TMPFILE, open(2)), so that nothing is left of it
+// when this process is killed; where a file system has no such files it has one for a moment.
+func privateFile() (*os.File, string, error) {
+	file, err := os.OpenFile(os.TempDir(), os.O_WRONLY|unix.O_TMPFILE, 0o600)
+	if err != nil {
+		file, err = os.CreateTemp("", "grenade-output-")
+		if err != nil {
+			return nil, "", fmt.Errorf("in %s: %w", os.TempDir(), err)
+		}
+		if err := os.Remove(file.Name()); err != nil {
+			_ = file.Close()
+			return nil, "", fmt.Errorf("in %s: %w", os.TempDir(), err)
+		}
+	}
+	return file, fmt.Sprintf("/proc/self/fd/%d", file.Fd()), nil
 }
 
 func (o *output) close() {

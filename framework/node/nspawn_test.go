@@ -293,7 +293,6 @@ func TestNspawn(t *testing.T) {
 		g.Expect(n.Kill(t.Context())).To(Succeed())
 		killed := time.Since(started)
 		g.Expect(leader.Alive()).To(BeFalse())
-		g.Expect(killed).To(BeNumerically("<", 1500*time.Millisecond), "nothing had to be waited for")
 		g.Expect(os.ReadFile(filepath.Join(n.Upper(), "var/log/last"))).To(BeEquivalentTo("last words\n"))
 		journals, err := filepath.Glob(filepath.Join(n.Upper(), "var/log/journal/*/system.journal"))
 		g.Expect(err).NotTo(HaveOccurred())
@@ -316,6 +315,20 @@ func TestNspawn(t *testing.T) {
 		g.Expect(what).To(BeEmpty())
 		g.Expect(node.AddressTaken(c.Address)).To(Succeed())
 	})
+}
+
+// TestDisposalIsQuick is a test of its own: where the host's init is slow to reap orphans, those of commands that
+// were ended just before hold up the kernel's end of the container.
+func TestDisposalIsQuick(t *testing.T) {
+	g := NewWithT(t)
+	c := nodetest.Config(t)
+	n := nodetest.Start(t, c)
+	started := time.Now()
+	g.Expect(n.Dispose(t.Context())).To(Succeed())
+	took := time.Since(started)
+	t.Logf("disposed of in %s", took.Round(time.Millisecond))
+	g.Expect(took).To(BeNumerically("<", 1500*time.Millisecond), "nothing had to be waited for")
+	expectNothingLeft(t, c)
 }
 
 func TestNodeThatDiesDuringACommand(t *testing.T) {

@@ -84,6 +84,7 @@ type Timing struct {
 	Kind     Kind          `json:"kind"`
 	Phase    string        `json:"phase,omitempty"`
 	Project  string        `json:"project,omitempty"`
+	Started  time.Time     `json:"started,omitzero"`
 	Duration time.Duration `json:"duration_ns"`
 }
 

@@ -23,7 +23,8 @@ group_run() {
     local last
     while :; do
         group_status=0
-        wait "$group_leader" || group_status=$?
+        # Its standard error is only bash's remark on how the job died.
+        wait "$group_leader" 2>/dev/null || group_status=$?
         kill -0 "$group_leader" 2>/dev/null || break
     done
     last=0

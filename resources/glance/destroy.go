@@ -57,7 +57,7 @@ func (c *check) destroyImage(ctx context.Context, provider *gophercloud.Provider
 		func(ctx context.Context) error {
 			err := images.Delete(ctx, image, id).ExtractErr()
 			if !gophercloud.ResponseCodeIs(err, http.StatusForbidden) {
-				return err
+				return err //nolint:wrapcheck // Delete names the image
 			}
 			// Somebody protected it.
 			if err := images.Update(ctx, image, id, images.UpdateOpts{images.ReplaceImageProtected{NewProtected: false}}).Err; err != nil {

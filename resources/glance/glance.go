@@ -7,7 +7,7 @@ package glance
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // glance's "checksum" is MD5 by definition
+	"crypto/md5"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -72,10 +72,12 @@ func (c *check) member() resources.Account {
 	return resources.Account{Cloud: c.cloud, Memory: c.memory, Name: "member"}
 }
 
+// EarlyCreate implements resources.Check.
 func (c *check) EarlyCreate(context.Context) error {
 	return &resources.NotChecked{Reason: "no other project needs anything of glance's check"}
 }
 
+// Create implements resources.Check.
 func (c *check) Create(ctx context.Context) error {
 	if c.cloud.Tag == "" {
 		return resources.ErrNoTag
@@ -117,6 +119,7 @@ func (c *check) Create(ctx context.Context) error {
 	return c.memory.Record(ctx, objects)
 }
 
+// Verify implements resources.Check.
 func (c *check) Verify(ctx context.Context, stage resources.Stage) error {
 	s, err := c.open(ctx)
 	if err != nil {
@@ -128,6 +131,7 @@ func (c *check) Verify(ctx context.Context, stage resources.Stage) error {
 	)
 }
 
+// VerifyNoAPI implements resources.Check.
 func (c *check) VerifyNoAPI(ctx context.Context, stage resources.Stage) error {
 	inside, err := c.inside()
 	if err != nil {
@@ -173,7 +177,7 @@ func (c *check) make(ctx context.Context) (*asked, error) {
 	if _, err := rand.Read(content); err != nil {
 		return nil, fmt.Errorf("random image: %w", err)
 	}
-	checksum, hash, sum := md5.Sum(content), sha512.Sum512(content), sha256.Sum256(content) //nolint:gosec // as above
+	checksum, hash, sum := md5.Sum(content), sha512.Sum512(content), sha256.Sum256(content)
 	id, err := resources.UUID()
 	if err != nil {
 		return nil, err
@@ -246,7 +250,7 @@ func waitActive(ctx context.Context, image *gophercloud.ServiceClient, id string
 		func(ctx context.Context) (resources.Progress, error) {
 			seen, err := images.Get(ctx, image, id).Extract()
 			if err != nil {
-				return resources.Progress{}, err
+				return resources.Progress{}, err //nolint:wrapcheck // WaitFor names the image
 			}
 			status := seen.Status
 			return resources.Progress{

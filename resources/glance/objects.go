@@ -86,19 +86,15 @@ func (s *session) members(ctx context.Context) (any, error) {
 // sharedWithMember is what the second user finds when he looks for images that
 // others share with him and that he accepted.
 func (s *session) sharedWithMember(ctx context.Context) (any, error) {
-	page, err := images.List(s.member, images.ListOpts{
+	list, err := resources.Collection(ctx, images.List(s.member, images.ListOpts{
 		Visibility: images.ImageVisibilityShared, MemberStatus: images.ImageMemberStatusAccepted,
-	}).AllPages(ctx)
+	}), "images")
 	if err != nil {
 		return nil, err
 	}
-	found, err := images.ExtractImages(page)
-	if err != nil {
-		return nil, err
-	}
-	ids := []string{}
-	for _, image := range found {
-		ids = append(ids, image.ID)
+	ids := []any{}
+	for _, image := range list {
+		ids = append(ids, image["id"])
 	}
 	return ids, nil
 }
@@ -114,13 +110,9 @@ func (s *session) download(client *gophercloud.ServiceClient) func(context.Conte
 		if result.Err != nil {
 			return nil, result.Err
 		}
-		body, ok := result.Body.(io.ReadCloser)
-		if !ok {
-			return nil, fmt.Errorf("download image %s: answer has no body", s.image)
-		}
-		defer func() { err = errors.Join(err, body.Close()) }()
+		defer func() { err = errors.Join(err, result.Body.Close()) }()
 		hash := sha256.New()
-		size, err := io.Copy(hash, body)
+		size, err := io.Copy(hash, result.Body)
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			// The service promised more than it had: a finding, not a fault of ours.
 			return nil, &resources.Gone{What: fmt.Sprintf("download breaks off after %d bytes", size)}

@@ -138,6 +138,9 @@ func (f *fakeKeystone) collection(w http.ResponseWriter, r *http.Request, name s
 	if name == "roles" {
 		object["domain_id"] = nil
 	}
+	if name == "application_credentials" {
+		object["user_id"] = strings.Split(r.URL.Path, "/")[3]
+	}
 	delete(object, "password")
 	f.next++
 	id := fmt.Sprintf("%s%d", singular, f.next)
@@ -173,7 +176,7 @@ func (f *fakeKeystone) remove(collection, id string) {
 	delete(f.objects[collection], id)
 	maps.DeleteFunc(f.grants, func(path string, _ bool) bool { return strings.Contains(path, id) })
 	if collection == "users" {
-		clear(f.objects["application_credentials"])
+		maps.DeleteFunc(f.objects["application_credentials"], func(_ string, object map[string]any) bool { return object["user_id"] == id })
 	}
 	if collection != "domains" {
 		return

@@ -60,10 +60,12 @@ func New(cloud resources.Cloud) resources.Check {
 	return &check{cloud: cloud, memory: cloud.Memory(Project)}
 }
 
+// EarlyCreate implements resources.Check.
 func (c *check) EarlyCreate(context.Context) error {
 	return &resources.NotChecked{Reason: "no other project needs anything of keystone's check"}
 }
 
+// Create implements resources.Check.
 func (c *check) Create(ctx context.Context) error {
 	if c.cloud.Tag == "" {
 		return resources.ErrNoTag
@@ -104,6 +106,7 @@ func (c *check) Create(ctx context.Context) error {
 	return c.memory.Record(ctx, objects)
 }
 
+// Verify implements resources.Check.
 func (c *check) Verify(ctx context.Context, stage resources.Stage) error {
 	s, err := c.open(ctx)
 	if err != nil {
@@ -115,6 +118,7 @@ func (c *check) Verify(ctx context.Context, stage resources.Stage) error {
 	)
 }
 
+// VerifyNoAPI implements resources.Check.
 func (c *check) VerifyNoAPI(ctx context.Context, stage resources.Stage) error {
 	inside, err := c.inside()
 	if err != nil {

@@ -159,11 +159,11 @@ func (s *session) assignments(name string, which roles.ListAssignmentsOpts, want
 		Fetch: func(ctx context.Context) (any, error) {
 			page, err := roles.ListAssignments(s.admin, which).AllPages(ctx)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("list role assignments: %w", err)
 			}
 			found, err := roles.ExtractRoleAssignments(page)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("list role assignments: %w", err)
 			}
 			sentences := []string{}
 			for _, a := range found {
@@ -237,7 +237,7 @@ func (s *session) oldToken(ctx context.Context) (any, error) {
 // a token lives (default 1 h), or on a cloud that was kept, the token is asked
 // for with allow_expired, which keystone grants for [token]
 // allow_expired_window, default 48 h: that it can still be decrypted is what is
-// to be shown. (keystone API reference, "Validate and show information for token")
+// to be shown (keystone API reference, "Validate and show information for token").
 func (s *session) validate(ctx context.Context, client *gophercloud.ServiceClient) (any, error) {
 	if err := s.dropTokenCache(ctx); err != nil {
 		return nil, err
@@ -252,7 +252,7 @@ func (s *session) validate(ctx context.Context, client *gophercloud.ServiceClien
 		url += "?allow_expired=1"
 	}
 	var result gophercloud.Result
-	answer, err := client.Get(ctx, url, &result.Body, &gophercloud.RequestOpts{
+	answer, err := client.Get(ctx, url, &result.Body, &gophercloud.RequestOpts{ //nolint:bodyclose // closed by gophercloud once decoded
 		MoreHeaders: map[string]string{"X-Subject-Token": s.saved[keyToken]},
 		OkCodes:     []int{http.StatusOK},
 	})

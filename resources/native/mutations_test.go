@@ -33,7 +33,7 @@ func (b breaker) call(service, method, path string, body any, want int, headers 
 	for i := 0; i+1 < len(headers); i += 2 {
 		options.MoreHeaders[headers[i]] = headers[i+1]
 	}
-	_, err = provider.Request(context.WithoutCancel(ctx), method, base+path, &options)
+	_, err = provider.Request(context.WithoutCancel(ctx), method, base+path, &options) //nolint:bodyclose // closed by gophercloud once decoded
 	g.Expect(err).NotTo(HaveOccurred(), "the mutation itself")
 	return answer
 }

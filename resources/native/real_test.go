@@ -42,7 +42,7 @@ type prefixNode []string
 
 func (p prefixNode) Output(ctx context.Context, command node.Command) ([]byte, error) {
 	args := append(slices.Clone(p), command.Args...)
-	cmd := osexec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the test's own cloud
+	cmd := osexec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stdin = strings.NewReader(string(command.Stdin))
 	out, err := cmd.Output()
 	var exit *osexec.ExitError
@@ -76,14 +76,14 @@ func openCloud(t *testing.T) (resources.Cloud, prefixNode) {
 	}
 	content, err := os.ReadFile(path)
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	var real realCloud
-	NewWithT(t).Expect(json.Unmarshal(content, &real)).To(Succeed())
+	var described realCloud
+	NewWithT(t).Expect(json.Unmarshal(content, &described)).To(Succeed())
 	logger := logrus.New()
 	logger.SetOutput(t.Output())
-	inside := prefixNode(real.Node)
+	inside := prefixNode(described.Node)
 	return resources.Cloud{
-		AuthURL: real.AuthURL, Region: real.Region,
-		Admin: resources.Credentials{Username: real.Admin.Username, Password: real.Admin.Password, Project: real.Admin.Project},
+		AuthURL: described.AuthURL, Region: described.Region,
+		Admin: resources.Credentials{Username: described.Admin.Username, Password: described.Admin.Password, Project: described.Admin.Project},
 		Node:  inside,
 		Store: &resources.Store{Dir: t.TempDir(), Owner: "test"},
 		Log:   logrus.NewEntry(logger),

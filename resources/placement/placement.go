@@ -63,10 +63,12 @@ func (c *check) account() resources.Account {
 	return resources.Account{Cloud: c.cloud, Memory: c.memory, Name: "consumer"}
 }
 
+// EarlyCreate implements resources.Check.
 func (c *check) EarlyCreate(context.Context) error {
 	return &resources.NotChecked{Reason: "no other project needs anything of placement's check"}
 }
 
+// Create implements resources.Check.
 func (c *check) Create(ctx context.Context) error {
 	if c.cloud.Tag == "" {
 		return resources.ErrNoTag
@@ -120,6 +122,7 @@ func (c *check) Verify(ctx context.Context, stage resources.Stage) error {
 	)
 }
 
+// VerifyNoAPI implements resources.Check.
 func (c *check) VerifyNoAPI(ctx context.Context, stage resources.Stage) error {
 	inside, err := c.inside()
 	if err != nil {

@@ -126,9 +126,13 @@ func (s *session) difference(stage resources.Stage, changes ...resources.Change)
 }
 
 func (s *session) write(ctx context.Context, generation, writes int) (*resourceproviders.ResourceProviderInventories, error) {
-	return resourceproviders.UpdateInventories(ctx, s.admin, s.chosen[keyWriter], resourceproviders.UpdateInventoriesOpts{
+	written, err := resourceproviders.UpdateInventories(ctx, s.admin, s.chosen[keyWriter], resourceproviders.UpdateInventoriesOpts{
 		ResourceProviderGeneration: generation, Inventories: writerInventories(writes),
 	}).Extract()
+	if err != nil {
+		return nil, fmt.Errorf("write with generation %d to resource provider %s-writer: %w", generation, s.chosen[keyName], err)
+	}
+	return written, nil
 }
 
 // tryStale writes with a generation that has passed.
@@ -139,7 +143,7 @@ func (s *session) tryStale(ctx context.Context, stage resources.Stage, saved int
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("write to resource provider %s-writer with a stale generation: %w", s.chosen[keyName], err)
+		return err
 	}
 	return s.difference(stage, resources.Change{
 		Attribute: fmt.Sprintf("writer_provider: write with stale generation %d", stale), Saved: "refused with HTTP 409", Seen: "accepted",
@@ -159,7 +163,7 @@ func (s *session) tryCurrent(ctx context.Context, stage resources.Stage, saved i
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("write to resource provider %s-writer: %w", s.chosen[keyName], err)
+		return err
 	}
 	if err := s.check.memory.Save(ctx, map[string]string{keyWriterGeneration: strconv.Itoa(written.ResourceProviderGeneration), keyWriterPending: ""}); err != nil {
 		return err

@@ -54,6 +54,20 @@ func (f *fakePlacement) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// now returns the generation.
+func (f *fakePlacement) now() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.generation
+}
+
+// change changes the fake between two phases.
+func (f *fakePlacement) change(how func(*fakePlacement)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	how(f)
+}
+
 func writerSession(t *testing.T) (*session, *fakePlacement) {
 	t.Helper()
 	fake := &fakePlacement{generation: firstWriterGeneration, total: writerTotal}
@@ -81,18 +95,18 @@ func TestTheWriterCanBeVerifiedAgainAndAgain(t *testing.T) {
 	for range 2 {
 		NewWithT(t).Expect(s.verifyWriter(t.Context(), resources.PreUpgrade)).To(Succeed())
 	}
-	NewWithT(t).Expect(fake.generation).To(Equal(firstWriterGeneration), "nothing is written before the upgrade")
+	NewWithT(t).Expect(fake.now()).To(Equal(firstWriterGeneration), "nothing is written before the upgrade")
 	for range 3 {
 		NewWithT(t).Expect(s.verifyWriter(t.Context(), resources.PostUpgrade)).To(Succeed())
 	}
-	NewWithT(t).Expect(fake.generation).To(Equal(firstWriterGeneration + 3))
+	NewWithT(t).Expect(fake.now()).To(Equal(firstWriterGeneration + 3))
 }
 
 func TestTheWriterSurvivesAVerifyThatWasKilledInItsWrite(t *testing.T) {
 	s, fake := writerSession(t)
-	fake.losesAnswer = true
+	fake.change(func(f *fakePlacement) { f.losesAnswer = true })
 	NewWithT(t).Expect(s.verifyWriter(t.Context(), resources.PostUpgrade)).NotTo(Succeed())
-	NewWithT(t).Expect(fake.generation).To(Equal(firstWriterGeneration+1), "the write was carried out, nobody heard of it")
+	NewWithT(t).Expect(fake.now()).To(Equal(firstWriterGeneration+1), "the write was carried out, nobody heard of it")
 	for range 2 {
 		NewWithT(t).Expect(s.verifyWriter(t.Context(), resources.PostUpgrade)).To(Succeed())
 	}
@@ -100,19 +114,19 @@ func TestTheWriterSurvivesAVerifyThatWasKilledInItsWrite(t *testing.T) {
 
 func TestTheWriterSeesThatAStaleWriteIsAccepted(t *testing.T) {
 	s, fake := writerSession(t)
-	fake.ignoresGenerations = true
+	fake.change(func(f *fakePlacement) { f.ignoresGenerations = true })
 	expectChange(t, s.verifyWriter(t.Context(), resources.PostUpgrade), "writer_provider: write with stale generation 0")
 }
 
 func TestTheWriterSeesALostWrite(t *testing.T) {
 	s, fake := writerSession(t)
 	NewWithT(t).Expect(s.verifyWriter(t.Context(), resources.PostUpgrade)).To(Succeed())
-	fake.generation--
+	fake.change(func(f *fakePlacement) { f.generation-- })
 	expectChange(t, s.verifyWriter(t.Context(), resources.PostUpgrade), "writer_provider.generation")
 }
 
 func TestTheWriterSeesAValueThatNobodyWrote(t *testing.T) {
 	s, fake := writerSession(t)
-	fake.total++
+	fake.change(func(f *fakePlacement) { f.total++ })
 	expectChange(t, s.verifyWriter(t.Context(), resources.PreUpgrade), "writer_provider.inventories")
 }

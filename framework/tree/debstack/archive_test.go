@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 )
@@ -80,6 +81,31 @@ func TestArchiveThatDoesNotListen(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	_, err = mirror.Archive(t.Context(), "bookworm")
 	g.Expect(err).To(MatchError(And(ContainSubstring(server.URL+" ("), ContainSubstring("connection refused"))))
+}
+
+// Asked side by side, one that drops packets does not keep the next from answering.
+func TestArchiveThatDoesNotAnswer(t *testing.T) {
+	g := NewWithT(t)
+	done := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-done }))
+	defer silent.Close()
+	defer close(done)
+	mirror, err := FindMirror(t.Context(), silent.URL, fakeHost{}.host(t))
+	g.Expect(err).NotTo(HaveOccurred())
+	mirror.timeout = 50 * time.Millisecond
+	_, err = mirror.Archive(t.Context(), "bookworm")
+	g.Expect(err).To(MatchError(ContainSubstring(silent.URL + " (no answer within 50ms)")))
+
+	answering := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, releaseText("abcd", "1", "d", "s"))
+	}))
+	defer answering.Close()
+	mirror, err = FindMirror(t.Context(), "", fakeHost{targets: silent.URL + "/|bookworm|main\n" + answering.URL + "/|bookworm|main\n"}.host(t))
+	g.Expect(err).NotTo(HaveOccurred())
+	mirror.timeout = time.Second
+	archive, err := mirror.Archive(t.Context(), "bookworm")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(archive.Mirror).To(Equal(answering.URL))
 }
 
 func TestArchiveInADirectory(t *testing.T) {

@@ -246,7 +246,7 @@ func TestSecondProcessWaitsForTheFirst(t *testing.T) {
 		roots <- root
 	}
 	go run(nil)
-	<-started
+	g.Eventually(started, time.Minute).Should(BeClosed())
 	waits := make(chan string, 1)
 	go run(func(line string) {
 		if strings.Contains(line, "waiting for it") {
@@ -257,9 +257,11 @@ func TestSecondProcessWaitsForTheFirst(t *testing.T) {
 		}
 	})
 	// The lock's file says who builds: this very process, as both are in it.
-	g.Expect(<-waits).To(ContainSubstring("process %d is building", os.Getpid()))
+	g.Eventually(waits, time.Minute).Should(Receive(ContainSubstring("process %d is building", os.Getpid())))
 	close(proceed)
-	one, other := <-roots, <-roots
+	var one, other *Root
+	g.Eventually(roots, time.Minute).Should(Receive(&one))
+	g.Eventually(roots, time.Minute).Should(Receive(&other))
 	g.Expect(one.Path).To(Equal(other.Path))
 	g.Expect([]bool{one.New, other.New}).To(ConsistOf(true, false))
 	g.Expect(b.builder.builds()).To(Equal(1))

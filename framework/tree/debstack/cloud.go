@@ -442,5 +442,5 @@ func (c *Cloud) Timings() []report.Timing {
 func (c *Cloud) took(part string, kind report.Kind, since time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.timings = append(c.timings, report.Timing{Name: part, Kind: kind, Duration: time.Since(since)})
+	c.timings = append(c.timings, report.Timing{Name: part, Kind: kind, Started: since, Duration: time.Since(since)})
 }

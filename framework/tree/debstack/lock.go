@@ -98,8 +98,10 @@ func (l *lock) sign() error {
 	if err := l.file.Truncate(0); err != nil {
 		return fmt.Errorf("sign the lock: %w", err)
 	}
-	_, err := l.file.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
-	return fmt.Errorf("sign the lock: %w", err)
+	if _, err := l.file.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0); err != nil {
+		return fmt.Errorf("sign the lock: %w", err)
+	}
+	return nil
 }
 
 func holderOf(path string) string {

@@ -51,6 +51,7 @@ type Mirror struct {
 	proxies    proxies
 	client     *http.Client
 	arch       string
+	timeout    time.Duration
 }
 
 // FindMirror says where Debian packages come from: from mirror (the value of the setting DEBIAN_MIRROR) if it is not empty,
@@ -60,7 +61,7 @@ type Mirror struct {
 // The error belongs to ErrSetting: the setting is no usable URI, or it is empty and the host names no Debian archive.
 func FindMirror(ctx context.Context, mirror string, host Host) (*Mirror, error) {
 	host = host.withDefaults()
-	m := &Mirror{arch: debianArchitecture()}
+	m := &Mirror{arch: debianArchitecture(), timeout: archiveTimeout}
 	if mirror != "" {
 		uri, err := checkURI(mirror)
 		if err != nil {
@@ -108,7 +109,7 @@ func (m *Mirror) useProxies(ctx context.Context, host Host) error {
 // so a third-party repository of the host that happens to have a component main is passed over.
 // The error belongs to ErrEnvironment and names each URI that was tried, as configured, and what it answered.
 func (m *Mirror) Archive(ctx context.Context, suite string) (Archive, error) {
-	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	type answer struct {
 		archive Archive
@@ -130,7 +131,7 @@ func (m *Mirror) Archive(ctx context.Context, suite string) (Archive, error) {
 			return got.archive, nil
 		}
 		if errors.Is(got.err, context.DeadlineExceeded) {
-			got.err = fmt.Errorf("no answer within %s", archiveTimeout)
+			got.err = fmt.Errorf("no answer within %s", m.timeout)
 		}
 		tried = append(tried, fmt.Sprintf("%s (%v)", redacted(uri), got.err))
 	}
