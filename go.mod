@@ -9,7 +9,6 @@ require (
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/sirupsen/logrus v1.10.2
 	golang.org/x/sys v0.47.0
-	golang.org/x/term v0.43.0
 )
 
 require (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -92,7 +93,7 @@ func (r *Run) settle(ctx context.Context, row Row) (settled report.Row) {
 	}
 	r.progress.Start(row.Phase.ID, row.Project)
 	redBefore := r.Ledger.Red()
-	err := r.act(ctx, row)
+	err := errors.Join(r.act(ctx, row), r.hideSecrets(row))
 	settled.Duration = time.Since(settled.Started)
 	var nothing *resources.NotChecked
 	switch {
@@ -106,6 +107,28 @@ func (r *Run) settle(ctx context.Context, row Row) (settled report.Row) {
 		settled.Consequence = row.Phase.ID == Destroy && redBefore
 	}
 	return settled
+}
+
+// hideSecrets takes the secrets that a script printed out of the row's log,
+// which may be published. A process that still writes to the log goes on
+// writing to the same file.
+func (r *Run) hideSecrets(row Row) error {
+	path := r.LogFile(row.Phase.ID, row.Project)
+	printed, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("hide secrets: %w", err)
+	}
+	clean := r.redact(string(printed))
+	if clean == string(printed) {
+		return nil
+	}
+	if err := os.WriteFile(path, []byte(clean), 0o644); err != nil {
+		return fmt.Errorf("hide secrets: %w", err)
+	}
+	return nil
 }
 
 // record writes the outcome down everywhere. A journal that cannot be written

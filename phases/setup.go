@@ -20,7 +20,7 @@ import (
 func (r *Run) Setup(ctx context.Context) error {
 	r.progress.Start(SetupRow, CloudProject)
 	began := time.Now()
-	err := r.setUp(ctx)
+	err := errors.Join(r.setUp(ctx), r.hideSecrets(setupRow()), r.hideSecrets(Row{Phase: Phase{ID: SetupRow}, Project: "settings"}))
 	setup := report.Row{Phase: SetupRow, Project: CloudProject, Outcome: report.Passed, Started: began, Duration: time.Since(began),
 		Log: filepath.Join("logs", SetupRow, CloudProject+".log")}
 	if err != nil {

@@ -87,7 +87,7 @@ func ScriptCommand(in ScriptInput) (exec.Command, error) {
 				header.Harness = append(header.Harness, dir)
 			}
 		}
-		if err := startTrace(in.Trace, header); err != nil {
+		if err := startTrace(in.Trace, in.Environ["SAVE_DIR"], header); err != nil {
 			return exec.Command{}, err
 		}
 		// Bash expands the value as if it stood in double quotes.
@@ -143,14 +143,14 @@ func isBash(interpreter string) bool {
 }
 
 // startTrace makes the trace file with its first line. Everything that it makes
-// gets the owner of the directory above, so that the script's user can write.
-func startTrace(trace string, header traceHeader) error {
-	owner, err := makeOwnedDir(filepath.Dir(trace))
-	if err != nil {
-		return err
-	}
+// below saveDir gets saveDir's owner, so that the script's user can write. Rows
+// that run side by side may make the same directories at the same time.
+func startTrace(trace, saveDir string, header traceHeader) error {
 	line, err := json.Marshal(header)
 	if err != nil {
+		return fmt.Errorf("trace: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(trace), 0o700); err != nil {
 		return fmt.Errorf("trace: %w", err)
 	}
 	if err := os.Remove(trace); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -159,42 +159,30 @@ func startTrace(trace string, header traceHeader) error {
 	if err := os.WriteFile(trace, append(line, '\n'), 0o600); err != nil {
 		return fmt.Errorf("trace: %w", err)
 	}
-	return owner.take(trace)
-}
-
-type owner struct{ uid, gid int }
-
-// take gives a file to the owner. Only root can, and only root must.
-func (o owner) take(path string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	if err := os.Chown(path, o.uid, o.gid); err != nil {
+	if err := giveToOwnerOf(saveDir, trace); err != nil {
 		return fmt.Errorf("trace: %w", err)
 	}
 	return nil
 }
 
-// makeOwnedDir makes a private directory, and those above it, with the owner of
-// the first that exists.
-func makeOwnedDir(dir string) (owner, error) {
+// giveToOwnerOf gives path, and every directory between it and dir, to the
+// owner of dir. Only root can, and only root must.
+func giveToOwnerOf(dir, path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
 	info, err := os.Stat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		who, err := makeOwnedDir(filepath.Dir(dir))
-		if err != nil {
-			return owner{}, err
-		}
-		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return owner{}, fmt.Errorf("trace: %w", err)
-		}
-		return who, who.take(dir)
-	}
 	if err != nil {
-		return owner{}, fmt.Errorf("trace: %w", err)
+		return err
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return owner{uid: os.Geteuid(), gid: os.Getegid()}, nil
+	owner, known := info.Sys().(*syscall.Stat_t)
+	if !known {
+		return nil
 	}
-	return owner{uid: int(stat.Uid), gid: int(stat.Gid)}, nil
+	for ; within(path, dir) && path != filepath.Clean(dir); path = filepath.Dir(path) {
+		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -75,7 +75,7 @@ func (s *suite) newRun(id string, plan phases.Plan, selection phases.Selection) 
 	options.Progress = newProgress(options.Redact)
 	logger := log.New(log.Options{Console: options.Progress, JSONFile: logFile, RunID: id, Redactor: redactor})
 	options.Log = logger
-	cloud, err := debstack.NewCloud(debstack.CloudOptions{RunID: id, Config: s.config, Progress: options.Progress.Waiting, Note: func(text string) { s.run.Note("%s", text) }, Redact: logger.Redact})
+	cloud, err := debstack.NewCloud(debstack.CloudOptions{RunID: id, Config: s.config, Progress: options.Progress.Waiting, Note: func(text string) { s.run.Note("%s", text) }, Secrets: redactor})
 	if err != nil {
 		return err
 	}

@@ -43,8 +43,14 @@ type CloudOptions struct {
 	Progress func(string)
 	// Note is told what people should know of the cloud.
 	Note func(string)
-	// Redact is told every secret that the cloud makes up.
-	Redact func(values ...string)
+	// Secrets is told every secret that the cloud makes up, and hides them.
+	Secrets Secrets
+}
+
+// Secrets keeps what must not be published.
+type Secrets interface {
+	Add(values ...string)
+	Bytes(text []byte) []byte
 }
 
 // targetRoot is the target's root, or why there is none.
@@ -139,7 +145,7 @@ func (c *Cloud) tellAge(root *Root) {
 // keepSecret sees to it that no password is published.
 func (c *Cloud) keepSecret(passwords Passwords) {
 	for _, value := range passwords {
-		c.options.Redact(value)
+		c.options.Secrets.Add(value)
 	}
 }
 
@@ -333,30 +339,6 @@ func (c *Cloud) awaitTarget(ctx context.Context, onLine func(string)) error {
 	}
 	c.took("wait for the target root", report.Roots, began)
 	return c.saved.write(c.options.Config.SaveDir)
-}
-
-// CollectLogs copies the node's journal and its services' logs into dir.
-func (c *Cloud) CollectLogs(ctx context.Context, dir string) error {
-	if c.node == nil {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("collect logs: %w", err)
-	}
-	journal := filepath.Join(dir, "journal.log")
-	if err := os.RemoveAll(journal); err != nil {
-		return fmt.Errorf("collect logs: %w", err)
-	}
-	_, err := c.node.Run(ctx, node.Command{Command: exec.Command{
-		Args: []string{"journalctl", "--no-pager", "--output=short-precise"}, Log: journal,
-	}})
-	logs := filepath.Join(c.node.Upper(), "var", "log")
-	for _, service := range c.known {
-		for _, state := range service.State {
-			err = errors.Join(err, c.copyLogs(filepath.Join(logs, state), filepath.Join(dir, state)))
-		}
-	}
-	return err
 }
 
 // Node is where everything of the shell contract runs.

@@ -2,10 +2,7 @@ package debstack
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -107,43 +104,4 @@ func readSavedCloud(saveDir string) (savedCloud, error) {
 	}
 	saved.passwords, err = LoadPasswords(saveDir)
 	return saved, err
-}
-
-// copyLogs copies the regular files of a log directory; one that is not there
-// is no error.
-func (c *Cloud) copyLogs(from, to string) error {
-	entries, err := os.ReadDir(from)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("collect logs: %w", err)
-	}
-	if err := os.MkdirAll(to, 0o755); err != nil {
-		return fmt.Errorf("collect logs: %w", err)
-	}
-	var failures []error
-	for _, entry := range entries {
-		if entry.Type().IsRegular() {
-			failures = append(failures, copyFile(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())))
-		}
-	}
-	return errors.Join(failures...)
-}
-
-func copyFile(from, to string) (err error) {
-	source, err := os.Open(from)
-	if err != nil {
-		return fmt.Errorf("collect logs: %w", err)
-	}
-	defer func() { err = errors.Join(err, source.Close()) }()
-	copied, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return fmt.Errorf("collect logs: %w", err)
-	}
-	defer func() { err = errors.Join(err, copied.Close()) }()
-	if _, err := io.Copy(copied, source); err != nil {
-		return fmt.Errorf("collect logs: %w", err)
-	}
-	return nil
 }
