@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+
+	"grenade/framework/config"
 )
 
 // module is a copy of this one with a suite of its own.
@@ -227,6 +229,14 @@ func lines(path string) func() []string {
 		}
 		return strings.Split(strings.TrimSpace(string(content)), "\n")
 	}
+}
+
+func TestTheReadmeHoldsTheTablesOfSettingsAndReleases(t *testing.T) {
+	g := NewWithT(t)
+	readme, err := os.ReadFile("../README.md")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(readme)).To(ContainSubstring(strings.TrimSpace(config.Markdown())))
+	g.Expect(string(readme)).To(ContainSubstring(strings.TrimSpace(config.ReleasesMarkdown())))
 }
 
 func TestVerifyShellFindsShellWithoutSuffix(t *testing.T) {

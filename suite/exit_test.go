@@ -24,15 +24,15 @@ func newExitCode(file string) *exitCode { return &exitCode{file: file} }
 // end writes the code down and prints it with the reason.
 func (e *exitCode) end(code int, reason string) {
 	fmt.Printf("grenade: %s (exit %d)\n", reason, code)
-	e.set(code)
+	e.set(code, reason)
 }
 
-// set writes the code down.
-func (e *exitCode) set(code int) {
+// set writes the code down, and a sentence that explains it.
+func (e *exitCode) set(code int, reason string) {
 	if e.file == "" {
 		return
 	}
-	if err := os.WriteFile(e.file, []byte(strconv.Itoa(code)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(e.file, []byte(strconv.Itoa(code)+"\n"+reason+"\n"), 0o600); err != nil {
 		fmt.Fprintf(os.Stderr, "the exit code could not be written: %v\n", err)
 	}
 }

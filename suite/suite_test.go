@@ -108,7 +108,7 @@ func (s *suite) finish(ctx SpecContext, ginkgo Report) {
 	made, err := s.run.WriteResults(ctx, s.endedBy(ginkgo))
 	fmt.Println()
 	fmt.Print(made.Summary())
-	s.exit.set(made.ExitCode)
+	s.exit.set(made.ExitCode, report.Verdict(made.ExitCode)+", results in "+s.run.ResultsDir())
 	if err != nil {
 		s.exit.end(report.Environment, err.Error())
 		Fail(err.Error())

@@ -52,8 +52,10 @@ func (s Site) GrenadeDir() string { return filepath.Join(s.SaveDir, "grenade") }
 // Node is the directory of the site's node.
 func (s Site) Node() string { return filepath.Join(s.StackRoot, "node") }
 
-// Start starts a run; name is the name of its log.
+// Start starts a run; name is the name of its log. Its results go beside the logs,
+// whatever checkout it is of.
 func (s Site) Start(ctx context.Context, name string, env []string, args ...string) (*Run, error) {
+	env = append([]string{"RESULTS_DIR=" + filepath.Join(s.Logs, "runs")}, env...)
 	return Start(ctx, Launch{
 		Checkout: s.Checkout, Args: args, Env: env,
 		Journal: s.Journal(), Log: filepath.Join(s.Logs, name+".log"),
