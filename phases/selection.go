@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onsi/ginkgo/v2/types"
-
 	"grenade/framework/config"
 )
 
@@ -30,9 +28,6 @@ const (
 // ErrSelectsNothing means that the label filter matches no row of the plan.
 var ErrSelectsNothing = errors.New("selects nothing")
 
-// ErrBadFilter means that the label filter cannot be read.
-var ErrBadFilter = errors.New("label filter")
-
 // Selection is what a label filter makes of the plan.
 type Selection struct {
 	// Asked is the user's filter, as given.
@@ -53,16 +48,12 @@ type Selection struct {
 // upgrade order.
 type Requirements func(projects []string) ([]string, error)
 
-// Select evaluates a Ginkgo label filter over the plan and adds the rows that
+// Select picks the rows whose labels match, and adds the rows that
 // the selection needs: for whole projects early_create and destroy of all that
 // they require, for the base side only early_create, for the target side only
 // destroy, for one phase nothing; and the cloud row of every phase that keeps
-// a row.
-func (p Plan) Select(filter string, requires Requirements) (Selection, error) {
-	matches, err := types.ParseLabelFilter(filter)
-	if err != nil {
-		return Selection{}, fmt.Errorf("%w %q: %w", ErrBadFilter, filter, err)
-	}
+// a row. The filter is what the user wrote, for messages.
+func (p Plan) Select(filter string, matches func(labels []string) bool, requires Requirements) (Selection, error) {
 	selection := Selection{Asked: filter, asked: map[string]bool{}}
 	names := map[string]bool{}
 	sides := map[config.Side]bool{}
@@ -95,6 +86,7 @@ func (p Plan) Select(filter string, requires Requirements) (Selection, error) {
 			selection.Projects = append(selection.Projects, project)
 		}
 	}
+	var err error
 	if selection.Closure, err = requires(selection.Projects); err != nil {
 		return Selection{}, fmt.Errorf("label filter %q: what %s require: %w", filter, strings.Join(selection.Projects, " "), err)
 	}

@@ -182,7 +182,10 @@ func (r *Run) clearSaveDir() error {
 			return fmt.Errorf("empty SAVE_DIR: %w", err)
 		}
 	}
-	return os.Chmod(dir, 0o700)
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return fmt.Errorf("SAVE_DIR: %w", err)
+	}
+	return nil
 }
 
 // loadSettings runs every settings file in the node, and compares what they

@@ -79,9 +79,9 @@ func (r *Run) earlierReport() (report.Report, error) {
 		return report.Report{}, nil
 	}
 	if err != nil {
-		return report.Report{}, err
+		return report.Report{}, fmt.Errorf("open it: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	return report.ReadJSON(file)
 }
 

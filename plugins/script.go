@@ -173,7 +173,7 @@ func giveToOwnerOf(dir, path string) error {
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("owner of %s: %w", dir, err)
 	}
 	owner, known := info.Sys().(*syscall.Stat_t)
 	if !known {
@@ -181,7 +181,7 @@ func giveToOwnerOf(dir, path string) error {
 	}
 	for ; within(path, dir) && path != filepath.Clean(dir); path = filepath.Dir(path) {
 		if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
-			return err
+			return fmt.Errorf("give %s to its user: %w", path, err)
 		}
 	}
 	return nil

@@ -39,7 +39,9 @@ func TestTracesOfScriptsSideBySideBelongToTheScriptsUser(t *testing.T) {
 			g.Expect(err).NotTo(HaveOccurred())
 			info, err := entry.Info()
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(info.Sys().(*syscall.Stat_t).Uid).To(BeEquivalentTo(user), path)
+			stat, known := info.Sys().(*syscall.Stat_t)
+			g.Expect(known).To(BeTrue())
+			g.Expect(stat.Uid).To(BeEquivalentTo(user), path)
 			return nil
 		})).To(Succeed())
 	}

@@ -47,8 +47,7 @@ func (u *usageError) Error() string { return u.text }
 func codeOf(err error, otherwise int) int {
 	var usage *usageError
 	switch {
-	case errors.As(err, &usage), config.IsMistake(err), errors.Is(err, phases.ErrSelectsNothing), errors.Is(err, phases.ErrBadFilter),
-		errors.Is(err, debstack.ErrSetting):
+	case errors.As(err, &usage), config.IsMistake(err), errors.Is(err, phases.ErrSelectsNothing), errors.Is(err, debstack.ErrSetting):
 		return report.Usage
 	case errors.Is(err, debstack.ErrEnvironment), host.IsLack(err), errors.Is(err, host.ErrBusy):
 		return report.Environment

@@ -17,7 +17,7 @@ func (w *withoutDots) Write(chunk []byte) (int, error) {
 	if mark().Match(chunk) {
 		return len(chunk), nil
 	}
-	return w.to.Write(chunk) //nolint:wrapcheck // it is the writer's own error
+	return w.to.Write(chunk)
 }
 
 // mark matches a lone mark, coloured or not.

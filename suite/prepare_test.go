@@ -40,7 +40,12 @@ func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
 		return err
 	}
 	plan := phases.NewPlan(found)
-	selection, err := plan.Select(s.filter(flags.LabelFilter), debstack.Requires)
+	asked := s.filter(flags.LabelFilter)
+	matches, err := types.ParseLabelFilter(asked)
+	if err != nil {
+		return &usageError{fmt.Sprintf("label filter %q: %v", asked, err)}
+	}
+	selection, err := plan.Select(asked, matches, debstack.Requires)
 	if err != nil {
 		return err
 	}

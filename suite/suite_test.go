@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2" //nolint:revive // the suite reads as a specification
+	. "github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/formatter"
-	. "github.com/onsi/gomega" //nolint:revive // likewise
+	. "github.com/onsi/gomega"
 
 	"grenade/framework/config"
 	"grenade/framework/log"

@@ -3,8 +3,8 @@ package suite_test
 import (
 	"context"
 
-	. "github.com/onsi/ginkgo/v2" //nolint:revive // the suite reads as a specification
-	. "github.com/onsi/gomega"    //nolint:revive // likewise
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 
 	"grenade/framework/report"
 	"grenade/phases"

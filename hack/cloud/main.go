@@ -138,9 +138,12 @@ func shell(settings *config.Config) error {
 		"bash", "-c", fmt.Sprintf("cd %q && source ./openrc admin admin && exec bash -i", base))
 	nsenter, err := osexec.LookPath(args[0])
 	if err != nil {
-		return err
+		return fmt.Errorf("enter the node: %w", err)
 	}
-	return syscall.Exec(nsenter, args, os.Environ())
+	if err := syscall.Exec(nsenter, args, os.Environ()); err != nil {
+		return fmt.Errorf("enter the node: %w", err)
+	}
+	return nil
 }
 
 // inNode runs a command in the node and returns its exit code.

@@ -82,7 +82,10 @@ func (c *Cloud) publish(from, to string) (err error) {
 			return fmt.Errorf("collect logs: %w", err)
 		}
 		if errors.Is(readErr, io.EOF) {
-			return out.Flush()
+			if err := out.Flush(); err != nil {
+				return fmt.Errorf("collect logs: %w", err)
+			}
+			return nil
 		}
 		if readErr != nil {
 			return fmt.Errorf("collect logs: %s: %w", from, readErr)
