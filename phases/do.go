@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
-	"grenade/framework/config"
-	"grenade/framework/exec"
 	"grenade/framework/report"
 	"grenade/resources"
 )
@@ -109,84 +106,6 @@ func (r *Run) settle(ctx context.Context, row Row) (settled report.Row) {
 	return settled
 }
 
-// hideSecrets takes the secrets that a script printed out of the row's log,
-// which may be published. A process that still writes to the log goes on
-// writing to the same file.
-func (r *Run) hideSecrets(row Row) error {
-	path := r.LogFile(row.Phase.ID, row.Project)
-	printed, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("hide secrets: %w", err)
-	}
-	clean := r.redact(string(printed))
-	if clean == string(printed) {
-		return nil
-	}
-	if err := os.WriteFile(path, []byte(clean), 0o644); err != nil {
-		return fmt.Errorf("hide secrets: %w", err)
-	}
-	return nil
-}
-
-// record writes the outcome down everywhere. A journal that cannot be written
-// makes the row fail: a run that cannot remember must not pass.
-func (r *Run) record(ctx context.Context, row Row, settled report.Row) {
-	if _, known := r.Ledger.Outcome(row.Phase.ID, row.Project); known && settled.Outcome == report.NotChecked && r.Selection.Scope == OnePhase {
-		// Asking again for a phase whose time is over changes nothing of what
-		// came of it.
-		r.progress.Done(settled)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.unrecorded[row.Key()] = settled
-		return
-	}
-	if err := r.journal.Record(rowEvent(row, settled.Outcome, settled.Reason)); err != nil {
-		settled.Outcome, settled.Failure = report.Failed, &report.Failure{Message: err.Error()}
-	}
-	r.Ledger.Note(row, settled.Outcome)
-	r.mu.Lock()
-	r.rows[row.Key()] = settled
-	r.mu.Unlock()
-	r.progress.Done(settled)
-	entry := r.log.For(row.Phase.ID, row.Project).WithField("seconds", settled.Duration.Seconds())
-	switch settled.Outcome {
-	case report.Failed:
-		entry.Debug(settled.Failure.Message)
-		r.keepEvidence(ctx, row)
-	default:
-		entry.Debug(string(settled.Outcome) + " " + settled.Reason)
-	}
-}
-
-// keepEvidence saves the node's logs at the first failure, before cleanup can
-// destroy them.
-func (r *Run) keepEvidence(ctx context.Context, row Row) {
-	if row.Phase.ID == Destroy && row.Cloud() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), evidenceBudget)
-	defer cancel()
-	if err := r.cloud.CollectLogs(ctx, filepath.Join(r.ResultsDir(), "logs", "node")); err != nil {
-		r.log.For(row.Phase.ID, row.Project).WithError(err).Warn("the node's logs could not be saved")
-	}
-}
-
-// evidenceBudget bounds how long saving the node's logs may take.
-const evidenceBudget = 30 * time.Second
-
-// Row returns what came of the row.
-func (r *Run) Row(row Row) report.Row {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if settled, unrecorded := r.unrecorded[row.Key()]; unrecorded {
-		return settled
-	}
-	return r.rows[row.Key()]
-}
-
 // alreadyPassed returns what a resumed run recorded for the row, if it passed
 // and the user does not ask for it again.
 func (r *Run) alreadyPassed(row Row) (report.Row, bool) {
@@ -196,91 +115,4 @@ func (r *Run) alreadyPassed(row Row) (report.Row, bool) {
 	recorded := r.Row(row)
 	recorded.Reason = "passed before the run was resumed"
 	return recorded, true
-}
-
-// notChecked returns why the row is not to be checked at all, or nothing.
-func (r *Run) notChecked(row Row) string {
-	switch {
-	case r.settings.Dropped[row.Project] != "":
-		return "dropped by " + r.settings.Dropped[row.Project]
-	case !r.Config.VerifyResources && isResourcePhase(row.Phase):
-		return "VERIFY_RESOURCES is off"
-	case row.Phase.ID == Destroy:
-		return r.kept(row)
-	case r.Selection.Scope == OnePhase:
-		return r.wrongStage(row)
-	default:
-		return ""
-	}
-}
-
-// wrongStage says, when one phase is asked for, that a verify row belongs to
-// another time of the project's upgrade than the one the cloud is in.
-func (r *Run) wrongStage(row Row) string {
-	upgraded := r.Ledger.Passed(UpgradePhase, row.Project)
-	switch {
-	case row.Phase.ID == VerifyPreUpgrade && !upgraded && r.Ledger.Passed(Shutdown, row.Project):
-		return row.Project + " is shut down; verify_noapi is for that"
-	case row.Phase.Stage == resources.PreUpgrade && upgraded:
-		return row.Project + " is upgraded already"
-	case row.Phase.Stage == resources.PostUpgrade && !upgraded:
-		return row.Project + " is not upgraded yet"
-	default:
-		return ""
-	}
-}
-
-// kept says why the row's resources, or the cloud, stay.
-func (r *Run) kept(row Row) string {
-	if r.Selection.Scope == OnePhase {
-		if row.Cloud() && !r.Selection.AskedFor(row) {
-			return "kept: only one project's destroy was asked for"
-		}
-		return ""
-	}
-	failed := r.Ledger.Red()
-	if !row.Cloud() {
-		_, failed = r.Ledger.FailedAt(row.Project)
-	}
-	switch {
-	case r.Config.Keep == config.KeepAlways:
-		return "kept: KEEP=always"
-	case r.Config.Keep == config.KeepOnFailure && failed:
-		return "kept: KEEP=on-failure"
-	default:
-		return ""
-	}
-}
-
-func isResourcePhase(phase Phase) bool {
-	switch phase.ID {
-	case EarlyCreate, Create, VerifyPreUpgrade, VerifyNoAPI, VerifyPostUpgrade:
-		return true
-	default:
-		return false
-	}
-}
-
-// expectation is an error that knows what was expected and what was seen.
-type expectation interface {
-	error
-	Expected() string
-	Seen() string
-}
-
-// failure turns an error into what the report shows of it.
-func (r *Run) failure(row Row, err error) *report.Failure {
-	failure := &report.Failure{Message: err.Error(), Log: r.LogFile(row.Phase.ID, row.Project)}
-	var expected expectation
-	if errors.As(err, &expected) {
-		failure.Expected, failure.Seen = expected.Expected(), expected.Seen()
-	}
-	var script *exec.Error
-	if errors.As(err, &script) {
-		failure.Tail = script.Tail
-		if script.Log != "" {
-			failure.Log = script.Log
-		}
-	}
-	return failure
 }
