@@ -2,6 +2,7 @@ package phases
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"grenade/framework/probe"
 	"grenade/framework/report"
 	"grenade/framework/tree"
+	"grenade/resources"
 )
 
 // recordBefore writes down which processes run for every project in the cloud
@@ -36,14 +38,32 @@ func (r *Run) recordBefore(ctx context.Context) error {
 	return r.saveState()
 }
 
+// scriptAndProof runs the plugin's script, and then has what it should have
+// done proved, also when there was no such script or it did nothing: the proof
+// is what counts. Only where nothing can be proved, for want of a unit that the
+// tree knows, does such a script leave the row unchecked.
+func (r *Run) scriptAndProof(ctx context.Context, row Row, script string, prove func(context.Context, tree.Service) error) error {
+	err := r.script(ctx, row, script)
+	var nothing *resources.NotChecked
+	if err != nil && !errors.As(err, &nothing) {
+		return err
+	}
+	service, known := r.cloud.Service(row.Project)
+	if !known || len(service.Units) == 0 {
+		return err
+	}
+	unproved := prove(ctx, service)
+	if unproved != nil && nothing != nil {
+		return fmt.Errorf("%s, and %w", nothing.Reason, unproved)
+	}
+	return unproved
+}
+
 // proveUpgraded holds when every process of the project's units started after
 // those of the base release had gone, runs in the target's root, and that root
 // holds the target's version of the package.
-func (r *Run) proveUpgraded(ctx context.Context, project string) error {
-	service, known := r.cloud.Service(project)
-	if !known || len(service.Units) == 0 {
-		return nil
-	}
+func (r *Run) proveUpgraded(ctx context.Context, service tree.Service) error {
+	project := service.Name
 	after, err := r.processes(ctx, project)
 	if err != nil {
 		return err
@@ -75,7 +95,7 @@ func (r *Run) proveUpgraded(ctx context.Context, project string) error {
 	}
 	if len(wrong) > 0 {
 		return &Unmet{
-			What: fmt.Sprintf("%s was not upgraded, although its upgrade.sh succeeded", project),
+			What: fmt.Sprintf("%s was not upgraded, although its upgrade.sh did not fail", project),
 			Want: fmt.Sprintf("only new processes, with their root in %s and the target's %s",
 				r.cloud.Root(config.Target), packageVersions(service, versions)),
 			Saw: strings.Join(wrong, "\n"),

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"grenade/framework/exec"
-	"grenade/framework/report"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"grenade/framework/exec"
+	"grenade/framework/report"
 )
 
 // hideSecrets takes the secrets that a script printed out of the row's log,

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"grenade/framework/probe"
+	"grenade/framework/tree"
 )
 
 // shutdown stops the project's services, and holds when none of its
@@ -15,16 +16,14 @@ func (r *Run) shutdown(ctx context.Context, row Row) error {
 	if row.Cloud() {
 		return r.recordBefore(ctx)
 	}
-	if err := r.script(ctx, row, "shutdown.sh"); err != nil {
-		return err
-	}
-	service, known := r.cloud.Service(row.Project)
-	if !known {
-		return nil
-	}
+	return r.scriptAndProof(ctx, row, "shutdown.sh", r.proveGone)
+}
+
+// proveGone holds when none of the service's processes is left.
+func (r *Run) proveGone(ctx context.Context, service tree.Service) error {
 	running, err := probe.Units(ctx, r.cloud.Node(), service.Units)
 	if err != nil {
-		return fmt.Errorf("what is left of %s: %w", row.Project, err)
+		return fmt.Errorf("what is left of %s: %w", service.Name, err)
 	}
 	var left []string
 	for _, unit := range service.Units {
@@ -32,14 +31,14 @@ func (r *Run) shutdown(ctx context.Context, row Row) error {
 			left = append(left, describe(process))
 		}
 	}
-	survivors, err := r.survivors(ctx, row.Project)
+	survivors, err := r.survivors(ctx, service.Name)
 	if err != nil {
 		return err
 	}
 	left = append(left, survivors...)
 	if len(left) > 0 {
 		return &Unmet{
-			What: fmt.Sprintf("%s still runs after its shutdown.sh", row.Project),
+			What: fmt.Sprintf("%s still runs after its shutdown", service.Name),
 			Want: fmt.Sprintf("no process in the units %s", strings.Join(service.Units, " ")),
 			Saw:  strings.Join(left, "\n"),
 		}

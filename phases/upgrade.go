@@ -15,10 +15,7 @@ func (r *Run) upgrade(ctx context.Context, row Row) error {
 	if row.Cloud() {
 		return r.prepareTarget(ctx, row)
 	}
-	if err := r.script(ctx, row, "upgrade.sh"); err != nil {
-		return err
-	}
-	return r.proveUpgraded(ctx, row.Project)
+	return r.scriptAndProof(ctx, row, "upgrade.sh", r.proveUpgraded)
 }
 
 func (r *Run) prepareTarget(ctx context.Context, row Row) error {
