@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -28,6 +29,8 @@ const usage = `usage: cloud <command>
   shell            enter the node as the user stack, with the administrator's openrc
   exec [--] CMD    run a command in the node as root
   status           say what there is
+  describe         print the cloud's address, administrator and a way into its node as
+                   JSON, as the tests of resources/native take it; holds a password
 
 The settings are those of the suite: environment, localrc, defaults.
 `
@@ -68,6 +71,8 @@ func run(ctx context.Context, args []string) (int, error) {
 		return code(shell(settings))
 	case "exec":
 		return inNode(ctx, settings, args[1:])
+	case "describe":
+		return code(describe(settings))
 	case "status":
 		return code(status(settings))
 	case "help", "--help", "-h":
@@ -165,6 +170,28 @@ func inNode(ctx context.Context, settings *config.Config, args []string) (int, e
 		return failed.ExitCode, err
 	}
 	return code(err)
+}
+
+// describe prints how to talk to the cloud.
+func describe(settings *config.Config) error {
+	entered, err := node.Attach(debstack.NodeDir(settings))
+	if err != nil {
+		return err
+	}
+	access, err := debstack.AccessOf(settings, entered)
+	if err != nil {
+		return err
+	}
+	way := entered.ShellArgs("root", nil, "env") // what follows is the command
+	content, err := json.Marshal(map[string]any{
+		"auth_url": access.AuthURL, "region": access.Region, "node": way,
+		"admin": map[string]string{"Username": access.Username, "Password": access.Password, "Project": access.Project},
+	})
+	if err != nil {
+		return fmt.Errorf("describe the cloud: %w", err)
+	}
+	fmt.Println(string(content))
+	return nil
 }
 
 func status(settings *config.Config) error {

@@ -387,10 +387,22 @@ func (c *Cloud) Packages(_ context.Context, side config.Side) (map[string]string
 }
 
 // Access is the administrator's.
-func (c *Cloud) Access() tree.Access {
+func (c *Cloud) Access() tree.Access { return access(c.node, c.saved.passwords) }
+
+// AccessOf is the administrator's way into the cloud of these settings, for
+// tools that stand beside a run.
+func AccessOf(settings *config.Config, where node.Node) (tree.Access, error) {
+	passwords, err := LoadPasswords(settings.SaveDir)
+	if err != nil {
+		return tree.Access{}, err
+	}
+	return access(where, passwords), nil
+}
+
+func access(where node.Node, passwords Passwords) tree.Access {
 	return tree.Access{
-		AuthURL: fmt.Sprintf("http://%s:%d/v3", c.node.Address(), identityPort), Region: region,
-		Username: "admin", Password: c.saved.passwords["ADMIN_PASSWORD"], Project: "admin",
+		AuthURL: fmt.Sprintf("http://%s:%d/v3", where.Address(), identityPort), Region: region,
+		Username: "admin", Password: passwords["ADMIN_PASSWORD"], Project: "admin",
 	}
 }
 
