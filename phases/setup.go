@@ -75,6 +75,9 @@ func (r *Run) begin(ctx context.Context) error {
 	if err := plugins.Materialise(r.GrenadeDir()); err != nil {
 		return fmt.Errorf("GRENADE_DIR: %w", err)
 	}
+	if r.Config.SkipRelease {
+		r.Note("upstream does not support an upgrade from %s to %s in one step", r.Config.Base.Name, r.Config.Target.Name)
+	}
 	if err := r.handDownConfig(); err != nil {
 		return err
 	}
