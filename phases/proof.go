@@ -125,6 +125,9 @@ func (p ProcessEvidence) same(other ProcessEvidence) bool {
 	return p.PID == other.PID && p.StartTime == other.StartTime
 }
 
+// sameProcess is same for a process without its package.
+func (p ProcessEvidence) sameProcess(other probe.Process) bool { return p.same(ProcessEvidence{Process: other}) }
+
 // processes returns every process of the project's units, with the version of
 // the code that its root holds.
 func (r *Run) processes(ctx context.Context, project string) ([]ProcessEvidence, error) {
@@ -157,9 +160,9 @@ func (r *Run) processes(ctx context.Context, project string) ([]ProcessEvidence,
 	return found, nil
 }
 
-// survivors names those processes that ran before shutdown and still do,
-// wherever they are now.
-func (r *Run) survivors(ctx context.Context, project string) ([]string, error) {
+// survivors are those processes that ran before shutdown and still do, wherever
+// they are now.
+func (r *Run) survivors(ctx context.Context, project string) ([]probe.Process, error) {
 	r.mu.Lock()
 	before := slices.Clone(r.projectEvidence(project).Before)
 	r.mu.Unlock()
@@ -174,10 +177,12 @@ func (r *Run) survivors(ctx context.Context, project string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("what is left of %s: %w", project, err)
 	}
-	var left []string
+	var left []probe.Process
 	for _, process := range now {
-		if slices.ContainsFunc(before, ProcessEvidence{Process: process}.same) {
-			left = append(left, describe(process)+" (ran before shutdown)")
+		index := slices.IndexFunc(before, ProcessEvidence{Process: process}.same)
+		if index >= 0 {
+			process.Unit = before[index].Unit
+			left = append(left, process)
 		}
 	}
 	return left, nil

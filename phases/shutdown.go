@@ -3,6 +3,7 @@ package phases
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"grenade/framework/probe"
@@ -25,17 +26,20 @@ func (r *Run) proveGone(ctx context.Context, service tree.Service) error {
 	if err != nil {
 		return fmt.Errorf("what is left of %s: %w", service.Name, err)
 	}
-	var left []string
-	for _, unit := range service.Units {
-		for _, process := range running[unit] {
-			left = append(left, describe(process))
-		}
-	}
 	survivors, err := r.survivors(ctx, service.Name)
 	if err != nil {
 		return err
 	}
-	left = append(left, survivors...)
+	var left []string
+	for _, unit := range service.Units {
+		for _, process := range running[unit] {
+			left = append(left, describe(process))
+			survivors = slices.DeleteFunc(survivors, ProcessEvidence{Process: process}.sameProcess)
+		}
+	}
+	for _, process := range survivors {
+		left = append(left, describe(process)+" (it has left its unit)")
+	}
 	if len(left) > 0 {
 		return &Unmet{
 			What: fmt.Sprintf("%s still runs after its shutdown", service.Name),
