@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -33,7 +34,8 @@ func (r *Run) check(ctx context.Context, row Row) error {
 		case errors.As(err, &nothing):
 			reasons = append(reasons, each.kind+": "+nothing.Reason)
 		default:
-			failures = append(failures, fmt.Errorf("%s check: %w", each.kind, err))
+			err = fmt.Errorf("%s check: %w", each.kind, err)
+			failures = append(failures, errors.Join(err, r.tellLog(row, each.kind, err)))
 		}
 		if len(failures) > 0 && row.Phase.ID != Destroy {
 			break
@@ -70,6 +72,23 @@ func (r *Run) checksOf(row Row) []namedCheck {
 		checks[0], checks[len(checks)-1] = checks[len(checks)-1], checks[0]
 	}
 	return checks
+}
+
+// tellLog adds to the row's log what a native check found: a script has told
+// its story there already.
+func (r *Run) tellLog(row Row, kind string, found error) (err error) {
+	if kind != native {
+		return nil
+	}
+	file, err := os.OpenFile(r.LogFile(row.Phase.ID, row.Project), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("the row's log: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if _, err := fmt.Fprintln(file, found); err != nil {
+		return fmt.Errorf("the row's log: %w", err)
+	}
+	return nil
 }
 
 // perform calls the check's method for the phase.

@@ -126,7 +126,9 @@ func (p ProcessEvidence) same(other ProcessEvidence) bool {
 }
 
 // sameProcess is same for a process without its package.
-func (p ProcessEvidence) sameProcess(other probe.Process) bool { return p.same(ProcessEvidence{Process: other}) }
+func (p ProcessEvidence) sameProcess(other probe.Process) bool {
+	return p.same(ProcessEvidence{Process: other})
+}
 
 // processes returns every process of the project's units, with the version of
 // the code that its root holds.

@@ -111,6 +111,15 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	}
 }
 
+func TestTokensNeedNotBeRegistered(t *testing.T) {
+	g := NewWithT(t)
+	redactor := log.NewRedactor()
+	token := "gAAAAABrA33RoniQpGKGEaht09j-azMNpiCVReFIOqkWT5duktjGC6-hY_dqQJFbs15g0pNUpd0yJTvTwqH=="
+	g.Expect(redactor.String("Could not find token: " + token + ".")).To(Equal("Could not find token: ***."))
+	g.Expect(string(redactor.Bytes([]byte(token)))).To(Equal("***"))
+	g.Expect(redactor.String("gAAAA is no token")).To(Equal("gAAAA is no token"))
+}
+
 func TestRedactor(t *testing.T) {
 	g := NewWithT(t)
 	r := log.NewRedactor("abc", "abcdef")

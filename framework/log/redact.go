@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"html"
 	"net/url"
+	"regexp"
 	"sort"
 	"strings"
 	"sync"
@@ -26,11 +27,19 @@ type Redactor struct {
 	// forms are all spellings of all secrets, longest first, so that a secret
 	// that contains another is hidden whole.
 	forms []string
+	// tokens matches what nobody can register, because OpenStack makes it up
+	// during the run.
+	tokens *regexp.Regexp
 }
+
+// fernetToken is a keystone token, or anything else that Fernet encrypts: base64
+// of a version byte of 0x80 and a time that begins with zeros (Fernet
+// specification, "Token Format").
+const fernetToken = `gAAAA[A-Za-z0-9_-]{40,}=*`
 
 // NewRedactor makes one that knows these secrets.
 func NewRedactor(secrets ...string) *Redactor {
-	r := &Redactor{known: map[string]bool{}}
+	r := &Redactor{known: map[string]bool{}, tokens: regexp.MustCompile(fernetToken)}
 	r.Add(secrets...)
 	return r
 }
@@ -53,24 +62,25 @@ func (r *Redactor) Add(secrets ...string) {
 	sort.SliceStable(r.forms, func(i, j int) bool { return len(r.forms[i]) > len(r.forms[j]) })
 }
 
-// String returns text with every secret hidden.
+// String returns text with every secret and every token hidden.
 func (r *Redactor) String(text string) string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, form := range r.forms {
 		text = strings.ReplaceAll(text, form, Hidden)
 	}
-	return text
+	return r.tokens.ReplaceAllString(text, Hidden)
 }
 
-// Bytes returns text with every secret hidden; text itself is not changed.
+// Bytes returns text with every secret and every token hidden; text itself is
+// not changed.
 func (r *Redactor) Bytes(text []byte) []byte {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, form := range r.forms {
 		text = bytes.ReplaceAll(text, []byte(form), []byte(Hidden))
 	}
-	return text
+	return r.tokens.ReplaceAll(text, []byte(Hidden))
 }
 
 // spellings are the ways in which a secret turns up in logs: as it is, as part

@@ -1,3 +1,5 @@
+//go:build cloud
+
 package native_test
 
 import (
