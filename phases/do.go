@@ -113,6 +113,7 @@ func (r *Run) alreadyPassed(row Row) (report.Row, bool) {
 		return report.Row{}, false
 	}
 	recorded := r.Row(row)
+	recorded.Phase, recorded.Project, recorded.Outcome = row.Phase.ID, row.Project, report.Passed
 	recorded.Reason = "passed before the run was resumed"
 	return recorded, true
 }

@@ -108,6 +108,16 @@ func (r *Run) WriteResults(ctx context.Context, code int) (report.Report, error)
 	return made, nil
 }
 
+// saveProgress writes the report as it is now.
+func (r *Run) saveProgress(ctx context.Context) error {
+	made := r.Report(ctx)
+	made.Redact = r.redact
+	if err := made.SaveProgress(r.ResultsDir()); err != nil {
+		return fmt.Errorf("results of the run so far: %w", err)
+	}
+	return nil
+}
+
 // Interrupt notes why the run ends before its time.
 func (r *Run) Interrupt(reason string) {
 	r.mu.Lock()

@@ -17,7 +17,7 @@ import (
 
 // Setup brings the cloud up, or connects to the one that the selection goes on
 // with. What it takes and whether it worked is in the report, too.
-func (r *Run) Setup(ctx context.Context) error {
+func (r *Run) Setup(ctx context.Context) (report.Row, error) {
 	r.progress.Start(SetupRow, CloudProject)
 	began := time.Now()
 	err := errors.Join(r.setUp(ctx), r.hideSecrets(setupRow()), r.hideSecrets(Row{Phase: Phase{ID: SetupRow}, Project: "settings"}))
@@ -37,7 +37,7 @@ func (r *Run) Setup(ctx context.Context) error {
 	if err != nil && r.journal != nil {
 		r.keepEvidence(ctx, setupRow())
 	}
-	return err
+	return setup, err
 }
 
 // setupRow stands for BeforeSuite where a row is asked for.

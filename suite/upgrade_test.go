@@ -4,7 +4,6 @@ import (
 	"context"
 
 	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
 
 	"grenade/framework/report"
 	"grenade/phases"
@@ -64,6 +63,8 @@ func (s *suite) row(ctx context.Context, row phases.Row) {
 // setup builds the base cloud, or connects to the one that is there.
 func (s *suite) setup(ctx context.Context) {
 	DeferCleanup(s.cleanUp, NodeTimeout(cleanUpBudget))
-	s.setupError = s.run.Setup(ctx)
-	Expect(s.setupError).NotTo(HaveOccurred(), "the base cloud did not come up")
+	settled, err := s.run.Setup(ctx)
+	if s.setupError = err; err != nil {
+		Fail(s.run.Screen(settled))
+	}
 }

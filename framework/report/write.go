@@ -43,6 +43,12 @@ func put(w io.Writer, content []byte, form string) error {
 	return nil
 }
 
+// SaveProgress writes only report.json, for a run that goes on: whoever ends it
+// from outside finds what came of it so far, and a resumed run goes on from it.
+func (r Report) SaveProgress(dir string) error {
+	return replace(filepath.Join(dir, JSONFile), r.WriteJSON)
+}
+
 // replace writes a file under another name, syncs it and renames it.
 func replace(path string, write func(io.Writer) error) error {
 	var content bytes.Buffer
