@@ -41,11 +41,10 @@ type Config struct {
 	// workaround must be on, and the report must say so.
 	SkipRelease bool
 
-	RunBase, RunTarget           bool
-	VerifyResources              bool
-	BaseRunSmoke, TargetRunSmoke bool
-	Keep                         Keep
-	Resume                       bool
+	RunBase, RunTarget bool
+	VerifyResources    bool
+	Keep               Keep
+	Resume             bool
 
 	DebianMirror   string // without trailing slash; "" = the host's own
 	NodeAddress    netip.Prefix

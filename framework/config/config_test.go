@@ -21,7 +21,7 @@ func TestLoadFillsConfig(t *testing.T) {
 	c, err := config.Load(t.Context(), config.Sources{
 		Environ: []string{
 			"HOME=/home/u", "STACK_ROOT=/srv/s/", "KEEP=always", "RESUME=1", "SERVICE_TIMEOUT=7", "SCRIPT_TIMEOUT=1m30s",
-			"RUN_TARGET=no", "VERIFY_RESOURCES=FALSE", "BASE_RUN_SMOKE=Yes", "NODE_ADDRESS=192.168.7.9/24",
+			"RUN_TARGET=no", "VERIFY_RESOURCES=FALSE", "BASE_RUN_SMOKE=no", "NODE_ADDRESS=192.168.7.9/24",
 			"DEBIAN_MIRROR=https://user:hush@mirror.example/debian/", "TARGET_DEVSTACK_BRANCH=stable/zed",
 		},
 		ResultsDir: "/some/results",
@@ -32,8 +32,8 @@ func TestLoadFillsConfig(t *testing.T) {
 	g.Expect(c.ResultsDir).To(Equal("/some/results"))
 	g.Expect(c.CacheDir).To(Equal("/home/u/.cache/grenade"))
 	g.Expect(c.Keep).To(Equal(config.KeepAlways))
-	g.Expect([]bool{c.Resume, c.RunBase, c.RunTarget, c.VerifyResources, c.BaseRunSmoke, c.TargetRunSmoke}).
-		To(Equal([]bool{true, true, false, false, true, false}))
+	g.Expect([]bool{c.Resume, c.RunBase, c.RunTarget, c.VerifyResources}).
+		To(Equal([]bool{true, true, false, false}))
 	g.Expect(c.ServiceTimeout).To(Equal(7 * time.Second))
 	g.Expect(c.ScriptTimeout).To(Equal(90 * time.Second))
 	g.Expect(c.SuiteTimeout).To(Equal(time.Hour))

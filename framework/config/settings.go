@@ -84,18 +84,18 @@ func table() []setting {
 		},
 		{
 			name: "BASE_RUN_SMOKE", fallback: "False",
-			help:  "run Tempest's smoke tests on the base cloud (upstream's default is True)",
-			parse: boolean(func(c *Config) *bool { return &c.BaseRunSmoke }),
+			help:  "run Tempest's smoke tests on the base cloud (not supported yet; upstream's default is True)",
+			parse: notYet,
 		},
 		{
 			name: "TARGET_RUN_SMOKE", fallback: "False",
-			help:  "run Tempest's smoke tests on the upgraded cloud (upstream's default is True)",
-			parse: boolean(func(c *Config) *bool { return &c.TargetRunSmoke }),
+			help:  "run Tempest's smoke tests on the upgraded cloud (not supported yet; upstream's default is True)",
+			parse: notYet,
 		},
 		{
 			name: "GRENADE_USE_EXTERNAL_DEVSTACK", fallback: "False",
 			help:  "DevStack is run by somebody else, as in OpenStack's Zuul jobs (not supported yet)",
-			parse: externalDevstack,
+			parse: notYet,
 		},
 		{
 			name: "KEEP", fallback: "never",
@@ -240,13 +240,14 @@ func boolean(field func(*Config) *bool) func(*Config, string) error {
 	}
 }
 
-func externalDevstack(_ *Config, value string) error {
-	// Its field is not in Config: nothing can act on it yet.
-	var external bool
-	if err := boolean(func(*Config) *bool { return &external })(nil, value); err != nil {
+// notYet reads a setting of upstream's that has no field in Config, because
+// nothing can act on it yet.
+func notYet(_ *Config, value string) error {
+	var wanted bool
+	if err := boolean(func(*Config) *bool { return &wanted })(nil, value); err != nil {
 		return err
 	}
-	if external {
+	if wanted {
 		return errors.New("is not supported yet: leave it False")
 	}
 	return nil
