@@ -56,7 +56,7 @@ func TestFunctions(t *testing.T) {
 			name:   "a failing script says where and keeps its exit code",
 			body:   "set -e\nfunction inner {\n  (exit 42)\n}\nfunction outer {\n  inner\n}\nouter\n",
 			code:   42,
-			output: []string{"Call stack:\n", " inner ", "9 outer ", "11 main ", "Exit code: 42\n", "no worlddump"},
+			output: []string{"Call stack:\n", " inner ", "9 outer ", "11 main ", "Exit code: 42\n"},
 		}, {
 			name:   "die is shown with its stack, too",
 			body:   "function inner {\n  die $LINENO gone wrong\n}\ninner\n",
