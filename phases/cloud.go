@@ -45,6 +45,8 @@ type Cloud interface {
 	CollectLogs(ctx context.Context, dir string) error
 	// Dispose removes the node and all that it left on the host.
 	Dispose(ctx context.Context) error
+	// Close ends what this process still does for the cloud.
+	Close() error
 	// Timings says how long the parts of Start took.
 	Timings() []report.Timing
 }

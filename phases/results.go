@@ -168,8 +168,9 @@ func (r *Run) finishFailedSetup(ctx context.Context) error {
 // Close releases what the run holds in this process; the cloud is left as it
 // is.
 func (r *Run) Close() error {
-	if r.journal == nil {
-		return nil
+	err := r.cloud.Close()
+	if r.journal != nil {
+		err = errors.Join(err, r.journal.Close())
 	}
-	return r.journal.Close()
+	return err
 }

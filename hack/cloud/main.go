@@ -105,6 +105,9 @@ func clean(ctx context.Context, settings *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("remove the node: %w", err)
 	}
+	if err := cacheOf(settings).Sweep(ctx); err != nil {
+		return err
+	}
 	if what != "" {
 		fmt.Println("removed", what)
 	}
@@ -124,8 +127,13 @@ func clean(ctx context.Context, settings *config.Config) error {
 	return nil
 }
 
+// cacheOf is the cache as far as removing things from it goes.
+func cacheOf(settings *config.Config) *debstack.Cache {
+	return &debstack.Cache{Dir: settings.CacheDir, Builder: &debstack.Mmdebstrap{}}
+}
+
 func cleanCache(ctx context.Context, settings *config.Config) error {
-	removed, err := (&debstack.Cache{Dir: settings.CacheDir, Builder: &debstack.Mmdebstrap{}}).Clean(ctx)
+	removed, err := cacheOf(settings).Clean(ctx)
 	for _, name := range removed {
 		fmt.Println("removed", name)
 	}

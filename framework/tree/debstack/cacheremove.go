@@ -89,6 +89,18 @@ func (c *Cache) discard(entry string) (err error) {
 	return removeTree(aside)
 }
 
+// Sweep removes what killed builds and removals left, and ends what they left running; a build that is in progress is
+// not disturbed. It does nothing where there is no cache. Errors belong to ErrEnvironment.
+func (c *Cache) Sweep(ctx context.Context) error {
+	if _, err := os.Stat(c.Roots()); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err := c.sweep(ctx, func(string, ...any) {}); err != nil {
+		return environment(fmt.Errorf("what killed builds left in %s: %w", c.Roots(), err))
+	}
+	return nil
+}
+
 // sweep removes what killed builds and removals left, of every set whose lock is free.
 func (c *Cache) sweep(ctx context.Context, say say) error {
 	sets, err := c.leftoverSets()

@@ -26,10 +26,14 @@ type Cloud struct {
 	shell   Tree
 	known   Services
 
-	node   *node.Nspawn
-	base   *Root
-	target chan targetRoot
-	saved  savedCloud
+	node *node.Nspawn
+	base *Root
+	// held are the roots that nobody may remove while the node lives.
+	held   []*Root
+	target <-chan targetRoot
+	// stopTarget ends the making of the target's root.
+	stopTarget context.CancelFunc
+	saved      savedCloud
 
 	mu      sync.Mutex
 	timings []report.Timing
@@ -96,6 +100,7 @@ func (c *Cloud) Start(ctx context.Context, services []string) error {
 		return err
 	}
 	c.took("base root", report.Roots, began)
+	c.held = append(c.held, c.base)
 	c.tellAge(c.base)
 	passwords := NewPasswords()
 	if err := passwords.Save(c.options.Config.SaveDir); err != nil {
@@ -122,7 +127,9 @@ func (c *Cloud) ensureTarget(ctx context.Context, cache *Cache) {
 	target := make(chan targetRoot, 1)
 	c.target = target
 	began := time.Now()
+	ctx, c.stopTarget = context.WithCancel(ctx)
 	go func() {
+		defer close(target)
 		root, err := cache.Ensure(ctx, c.want(c.options.Config.Target), c.options.Progress)
 		c.took("target root", report.Roots, began)
 		target <- targetRoot{root, err}
@@ -335,6 +342,7 @@ func (c *Cloud) awaitTarget(ctx context.Context, onLine func(string)) error {
 			return made.err
 		}
 		c.tellAge(made.root)
+		c.held = append(c.held, made.root)
 		c.saved.TargetRoot, c.saved.TargetPackages = made.root.Path, made.root.Packages
 	}
 	c.took("wait for the target root", report.Roots, began)
@@ -420,8 +428,27 @@ func (c *Cloud) Dispose(ctx context.Context) error {
 		c.options.Note("removed what an earlier run left: " + what)
 	}
 	c.node = nil
-	if c.base != nil {
-		return c.base.Release()
+	var failures []error
+	for _, root := range c.held {
+		failures = append(failures, root.Release())
+	}
+	c.held = nil
+	return errors.Join(failures...)
+}
+
+// Close ends what this process still does for the cloud, which is left as it
+// is: the making of a root that nobody waits for any more.
+func (c *Cloud) Close() error {
+	if c.stopTarget == nil {
+		return nil
+	}
+	c.stopTarget()
+	for made := range c.target {
+		if made.err == nil {
+			if err := made.root.Release(); err != nil {
+				return fmt.Errorf("let the target's root go: %w", err)
+			}
+		}
 	}
 	return nil
 }
