@@ -268,7 +268,7 @@ func mirror(c *Config, value string) error {
 	}
 	u, err := url.Parse(value)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.ContainsAny(value, " \t\n'\"\\") {
-		return fmt.Errorf("must be an http or https URL, like http://deb.debian.org/debian, not %q", value)
+		return fmt.Errorf("must be an http or https URL, like http://mirror.example/debian, not %q", value)
 	}
 	c.DebianMirror = strings.TrimRight(value, "/")
 	return nil
