@@ -157,8 +157,11 @@ func (r *Run) open(fresh bool) error {
 		return err
 	}
 	r.journal = journal
-	return journal.Record(Event{Kind: EventRun, State: StateStarted, PID: os.Getpid(), Results: r.ResultsDir(),
-		Scope: string(r.Selection.Scope), Filter: r.Selection.Asked})
+	if err := journal.Record(Event{Kind: EventRun, State: StateStarted, PID: os.Getpid(), Results: r.ResultsDir(),
+		Scope: string(r.Selection.Scope), Filter: r.Selection.Asked}); err != nil {
+		return err
+	}
+	return journal.Record(Event{Kind: EventSetup, State: StateStarted})
 }
 
 // clearSaveDir empties SAVE_DIR, which belongs to runs alone. A directory that
