@@ -23,6 +23,7 @@ func (r *Run) check(ctx context.Context, row Row) error {
 	)
 	for _, each := range r.checksOf(row) {
 		began := time.Now()
+		r.progress.Waiting(each.kind + " check")
 		err := perform(ctx, each.check, row.Phase)
 		if each.kind == native {
 			r.took(row, report.API, "native check", began)
