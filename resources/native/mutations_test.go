@@ -4,8 +4,10 @@ package native_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 	. "github.com/onsi/gomega"
@@ -173,7 +175,13 @@ func glanceMutations() []mutation {
 		{project: project, name: "renamed", change: patch("replace", "name", "x"), api: []string{"image.name", "image_seen_by_member.name"}, noapi: []string{"rows_image"}},
 		{project: project, name: "property changed", change: patch("replace", "grenade_note", "x"), api: []string{"image.grenade_note"}, noapi: []string{"rows_property"}},
 		{project: project, name: "property removed", change: patch("remove", "grenade_empty", nil), api: []string{"image.grenade_empty"}, noapi: []string{"rows_property"}},
-		{project: project, name: "property added", change: patch("add", "x", "y"), api: []string{"image.x"}, noapi: []string{"rows_property"}},
+		{project: project, name: "property added", change: func(b breaker) {
+			b.image("add", "x", "y")
+			// updated_at, by which it shows after the upgrade, counts seconds: the last change must not fall into create's.
+			for i, end := 0, time.Now().Add(time.Second); time.Now().Before(end); i++ {
+				b.image("replace", "x", fmt.Sprint(i))
+			}
+		}, api: []string{"image.updated_at"}, noapi: []string{"rows_property"}},
 		{project: project, name: "tags changed", change: patch("replace", "tags", []string{"before"}), api: []string{"image.tags"}, noapi: []string{"rows_tag"}},
 		{project: project, name: "visibility changed", change: patch("replace", "visibility", "private"),
 			api: []string{"image.visibility", "image_seen_by_member"}, noapi: []string{"rows_image"}},
