@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	osexec "os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,26 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// giveToCaller gives a directory and all that is in it to the user who called
+// sudo; without sudo it does nothing.
+func giveToCaller(dir string) error {
+	uid, uidErr := strconv.Atoi(os.Getenv("SUDO_UID"))
+	gid, gidErr := strconv.Atoi(os.Getenv("SUDO_GID"))
+	if uidErr != nil || gidErr != nil {
+		return nil //nolint:nilerr // nobody called sudo
+	}
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, uid, gid)
+	})
+	if err != nil {
+		return fmt.Errorf("give the results to the user who called sudo: %w", err)
+	}
+	return nil
+}
+
 // becomeRoot runs this program again through sudo, with the same arguments,
 // environment and starter. It returns only when that is not possible.
 func becomeRoot() error {
@@ -42,7 +63,8 @@ func becomeRoot() error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	args := append([]string{sudo, "-n", "env", "-i"}, os.Environ()...)
-	args = append(args, starterVariable+"="+strconv.Itoa(os.Getppid()), self)
+	args = append(args, starterVariable+"="+strconv.Itoa(os.Getppid()),
+		"SUDO_UID="+strconv.Itoa(os.Getuid()), "SUDO_GID="+strconv.Itoa(os.Getgid()), self)
 	if err := syscall.Exec(sudo, append(args, os.Args[1:]...), os.Environ()); err != nil {
 		return fmt.Errorf("become root: %w", err)
 	}

@@ -2,6 +2,7 @@ package suite_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -106,6 +107,7 @@ func (s *suite) finish(ctx SpecContext, ginkgo Report) {
 	}
 	s.progress.Close()
 	made, err := s.run.WriteResults(ctx, s.endedBy(ginkgo))
+	err = errors.Join(err, giveToCaller(s.config.ResultsDir))
 	fmt.Println()
 	fmt.Print(made.Summary())
 	s.exit.set(made.ExitCode, report.Verdict(made.ExitCode)+", results in "+s.run.ResultsDir())
