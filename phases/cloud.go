@@ -32,8 +32,8 @@ type Cloud interface {
 	Root(side config.Side) string
 	// Packages are the versions of the side's packages, by name.
 	Packages(ctx context.Context, side config.Side) (map[string]string, error)
-	// Service describes how the tree runs the project.
-	Service(project string) (tree.Service, bool)
+	// Service describes how the side's tree runs the project.
+	Service(project string, side config.Side) (tree.Service, bool)
 	// Requires returns the closure of the projects' requirements, in the order
 	// in which services start.
 	Requires(projects []string) ([]string, error)

@@ -19,11 +19,11 @@ import (
 // so a project without a process is an error.
 func (r *Run) recordBefore(ctx context.Context) error {
 	for _, project := range r.Selection.Closure {
-		processes, err := r.processes(ctx, project)
+		processes, helpers, err := r.processes(ctx, project, config.Base)
 		if err != nil {
 			return err
 		}
-		service, _ := r.cloud.Service(project)
+		service, _ := r.cloud.Service(project, config.Base)
 		if len(processes) == 0 && len(service.Units) > 0 {
 			return &Unmet{
 				What: fmt.Sprintf("%s does not run before shutdown", project),
@@ -33,6 +33,7 @@ func (r *Run) recordBefore(ctx context.Context) error {
 		}
 		r.mu.Lock()
 		r.projectEvidence(project).Before = processes
+		r.projectEvidence(project).Helpers = helpers
 		r.mu.Unlock()
 	}
 	return r.saveState()
@@ -42,13 +43,13 @@ func (r *Run) recordBefore(ctx context.Context) error {
 // done proved, also when there was no such script or it did nothing: the proof
 // is what counts. Only where nothing can be proved, for want of a unit that the
 // tree knows, does such a script leave the row unchecked.
-func (r *Run) scriptAndProof(ctx context.Context, row Row, script string, prove func(context.Context, tree.Service) error) error {
+func (r *Run) scriptAndProof(ctx context.Context, row Row, script string, side config.Side, prove func(context.Context, tree.Service) error) error {
 	err := r.script(ctx, row, script)
 	var nothing *resources.NotChecked
 	if err != nil && !errors.As(err, &nothing) {
 		return err
 	}
-	service, known := r.cloud.Service(row.Project)
+	service, known := r.cloud.Service(row.Project, side)
 	if !known || len(service.Units) == 0 {
 		return err
 	}
@@ -64,7 +65,7 @@ func (r *Run) scriptAndProof(ctx context.Context, row Row, script string, prove 
 // holds the target's version of the package.
 func (r *Run) proveUpgraded(ctx context.Context, service tree.Service) error {
 	project := service.Name
-	after, err := r.processes(ctx, project)
+	after, _, err := r.processes(ctx, project, config.Target)
 	if err != nil {
 		return err
 	}
@@ -130,25 +131,29 @@ func (p ProcessEvidence) sameProcess(other probe.Process) bool {
 	return p.same(ProcessEvidence{Process: other})
 }
 
-// processes returns every process of the project's units, with the version of
-// the code that its root holds.
-func (r *Run) processes(ctx context.Context, project string) ([]ProcessEvidence, error) {
-	service, known := r.cloud.Service(project)
+// processes returns every process of the units that the project has on that
+// side, with the version of the code that its root holds; and, apart from them,
+// the data plane's programs that the units have started.
+func (r *Run) processes(ctx context.Context, project string, side config.Side) (control []ProcessEvidence, helpers []probe.Process, err error) {
+	service, known := r.cloud.Service(project, side)
 	if !known {
-		return nil, nil
+		return nil, nil, nil
 	}
 	running, err := probe.Units(ctx, r.cloud.Node(), service.Units)
 	if err != nil {
-		return nil, fmt.Errorf("the processes of %s: %w", project, err)
+		return nil, nil, fmt.Errorf("the processes of %s: %w", project, err)
 	}
 	versions := map[string]map[string]string{}
-	var found []ProcessEvidence
 	for _, unit := range service.Units {
 		for _, process := range running[unit] {
+			if service.Helper(unit, process.Exe) {
+				helpers = append(helpers, process)
+				continue
+			}
 			if versions[process.Root] == nil {
 				versions[process.Root], err = probe.Packages(ctx, r.cloud.Node(), process.Root, service.Packages)
 				if err != nil {
-					return nil, fmt.Errorf("the packages that %s runs from: %w", project, err)
+					return nil, nil, fmt.Errorf("the packages that %s runs from: %w", project, err)
 				}
 			}
 			evidence := ProcessEvidence{Process: process}
@@ -156,10 +161,10 @@ func (r *Run) processes(ctx context.Context, project string) ([]ProcessEvidence,
 				evidence.Package = service.Packages[0]
 				evidence.Version = versions[process.Root][evidence.Package]
 			}
-			found = append(found, evidence)
+			control = append(control, evidence)
 		}
 	}
-	return found, nil
+	return control, helpers, nil
 }
 
 // survivors are those processes that ran before shutdown and still do, wherever
@@ -236,7 +241,11 @@ func (r *Run) reportEvidence() []report.Evidence {
 	var all []report.Evidence
 	for _, project := range r.Selection.Closure {
 		seen, known := r.evidence[project]
-		service, serviceKnown := r.cloud.Service(project)
+		side := config.Base
+		if slices.Contains(r.Selection.Projects, project) {
+			side = config.Target
+		}
+		service, serviceKnown := r.cloud.Service(project, side)
 		if !known || !serviceKnown {
 			continue
 		}

@@ -69,7 +69,7 @@ func (r *Run) side(ctx context.Context, side config.Side) report.Side {
 		return described
 	}
 	for _, project := range r.Selection.Closure {
-		service, _ := r.cloud.Service(project)
+		service, _ := r.cloud.Service(project, side)
 		for _, name := range service.Packages {
 			described.Packages[name] = versions[name]
 		}

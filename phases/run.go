@@ -67,6 +67,9 @@ type Evidence map[string]*ProjectEvidence
 type ProjectEvidence struct {
 	Before []ProcessEvidence `json:"before,omitempty"`
 	After  []ProcessEvidence `json:"after,omitempty"`
+	// Helpers are the data plane's programs that its units had started before
+	// shutdown.
+	Helpers []probe.Process `json:"helpers,omitempty"`
 }
 
 // ProcessEvidence is one process of a unit, and the version of the package

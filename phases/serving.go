@@ -14,7 +14,7 @@ import (
 // verifyServing holds when the project's API answers, and whoever listens on
 // its port runs the side's code.
 func (r *Run) verifyServing(ctx context.Context, project string, side config.Side) error {
-	service, known := r.cloud.Service(project)
+	service, known := r.cloud.Service(project, side)
 	if !known || service.Port == 0 {
 		return nil
 	}
@@ -26,7 +26,7 @@ func (r *Run) verifyServing(ctx context.Context, project string, side config.Sid
 	if err != nil {
 		return fmt.Errorf("who listens for %s: %w", project, err)
 	}
-	processes, err := r.processes(ctx, project)
+	processes, _, err := r.processes(ctx, project, side)
 	if err != nil {
 		return err
 	}

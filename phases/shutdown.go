@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"grenade/framework/config"
 	"grenade/framework/probe"
 	"grenade/framework/tree"
 )
@@ -17,7 +18,7 @@ func (r *Run) shutdown(ctx context.Context, row Row) error {
 	if row.Cloud() {
 		return r.recordBefore(ctx)
 	}
-	return r.scriptAndProof(ctx, row, "shutdown.sh", r.proveGone)
+	return r.scriptAndProof(ctx, row, "shutdown.sh", config.Base, r.proveGone)
 }
 
 // proveGone holds when none of the service's processes is left.
@@ -31,8 +32,13 @@ func (r *Run) proveGone(ctx context.Context, service tree.Service) error {
 		return err
 	}
 	var left []string
+	var helpers []probe.Process
 	for _, unit := range service.Units {
 		for _, process := range running[unit] {
+			if service.Helper(unit, process.Exe) {
+				helpers = append(helpers, process)
+				continue
+			}
 			left = append(left, describe(process))
 			survivors = slices.DeleteFunc(survivors, ProcessEvidence{Process: process}.sameProcess)
 		}
@@ -45,6 +51,29 @@ func (r *Run) proveGone(ctx context.Context, service tree.Service) error {
 			What: fmt.Sprintf("%s still runs after its shutdown", service.Name),
 			Want: fmt.Sprintf("no process in the units %s", strings.Join(service.Units, " ")),
 			Saw:  strings.Join(left, "\n"),
+		}
+	}
+	return r.proveHelpersRunOn(service, helpers)
+}
+
+// proveHelpersRunOn holds when the data plane's programs that ran before
+// shutdown are the ones that run now: an address that is leased or a router
+// that forwards must not notice that the control plane is gone.
+func (r *Run) proveHelpersRunOn(service tree.Service, now []probe.Process) error {
+	r.mu.Lock()
+	before := slices.Clone(r.projectEvidence(service.Name).Helpers)
+	r.mu.Unlock()
+	var gone []string
+	for _, process := range before {
+		if !slices.ContainsFunc(now, ProcessEvidence{Process: process}.sameProcess) {
+			gone = append(gone, describe(process)+": "+process.Cmdline)
+		}
+	}
+	if len(gone) > 0 {
+		return &Unmet{
+			What: fmt.Sprintf("the shutdown of %s took programs of the data plane with it", service.Name),
+			Want: fmt.Sprintf("all %d of them running on, not restarted", len(before)),
+			Saw:  "gone:\n" + strings.Join(gone, "\n"),
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ func (r *Run) saveDatabases(ctx context.Context, row Row, side config.Side) erro
 // saveConfig keeps the project's operator-owned configuration as
 // $SAVE_DIR/snapshots/<project>.tar.
 func (r *Run) saveConfig(ctx context.Context, row Row) error {
-	service, known := r.cloud.Service(row.Project)
+	service, known := r.cloud.Service(row.Project, config.Base)
 	if !known || len(service.Config) == 0 {
 		return nil
 	}

@@ -15,7 +15,7 @@ func (r *Run) upgrade(ctx context.Context, row Row) error {
 	if row.Cloud() {
 		return r.prepareTarget(ctx, row)
 	}
-	return r.scriptAndProof(ctx, row, "upgrade.sh", r.proveUpgraded)
+	return r.scriptAndProof(ctx, row, "upgrade.sh", config.Target, r.proveUpgraded)
 }
 
 func (r *Run) prepareTarget(ctx context.Context, row Row) error {

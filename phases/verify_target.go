@@ -30,7 +30,7 @@ func (r *Run) proveUntouched(ctx context.Context) error {
 		if slices.Contains(r.Selection.Projects, project) {
 			continue
 		}
-		now, err := r.processes(ctx, project)
+		now, _, err := r.processes(ctx, project, config.Base)
 		if err != nil {
 			return err
 		}

@@ -178,7 +178,7 @@ func (s *suite) checkHost(ctx context.Context) error {
 			{Dir: s.config.StackRoot, Bytes: nodeSpace, For: "what the node writes"},
 			{Dir: s.config.CacheDir, Bytes: cacheSpace, For: "package roots"},
 		},
-		Address: s.config.NodeAddress, OwnInterfaces: []string{debstack.LinkPrefix},
+		Address: s.config.NodeAddress, Floating: s.config.FloatingRange, OwnInterfaces: []string{debstack.LinkName(s.config)},
 	}
 	problems := host.Preflight(ctx, host.Real{}, needs)
 	if len(problems) == 0 {

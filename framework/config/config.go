@@ -48,6 +48,7 @@ type Config struct {
 
 	DebianMirror   string // without trailing slash; "" = the host's own
 	NodeAddress    netip.Prefix
+	FloatingRange  netip.Prefix
 	ServiceTimeout time.Duration
 	ScriptTimeout  time.Duration
 	SuiteTimeout   time.Duration
@@ -266,6 +267,9 @@ func (c *Config) together(sound map[string]bool, resolved map[string]Value) []er
 	if sound["SCRIPT_TIMEOUT"] && sound["SUITE_TIMEOUT"] && c.ScriptTimeout >= c.SuiteTimeout {
 		blame(fmt.Sprintf("SUITE_TIMEOUT (%s) must be longer than SCRIPT_TIMEOUT (%s)", c.SuiteTimeout, c.ScriptTimeout),
 			"SUITE_TIMEOUT", "SCRIPT_TIMEOUT")
+	}
+	if sound["NODE_ADDRESS"] && sound["FLOATING_RANGE"] && c.NodeAddress.Overlaps(c.FloatingRange) {
+		blame(fmt.Sprintf("FLOATING_RANGE (%s) overlaps NODE_ADDRESS (%s)", c.FloatingRange, c.NodeAddress), "FLOATING_RANGE", "NODE_ADDRESS")
 	}
 	if !sound["STACK_ROOT"] {
 		return wrong

@@ -118,6 +118,11 @@ func table() []setting {
 			parse: nodeAddress,
 		},
 		{
+			name: "FLOATING_RANGE", fallback: "172.24.4.0/24",
+			help:  "IPv4 network of the cloud's floating addresses; the host reaches it through the node, so it must be free on this machine",
+			parse: floatingRange,
+		},
+		{
 			name: "SERVICE_TIMEOUT", fallback: "120",
 			help:  "seconds until a service must answer",
 			parse: serviceTimeout,
@@ -294,6 +299,15 @@ func nodeAddress(c *Config, value string) error {
 		return wrong("is the broadcast address of its network")
 	}
 	c.NodeAddress = p
+	return nil
+}
+
+func floatingRange(c *Config, value string) error {
+	p, err := netip.ParsePrefix(value)
+	if err != nil || !p.Addr().Is4() || p != p.Masked() || p.Bits() < 8 || p.Bits() > 28 || !p.Addr().IsPrivate() {
+		return fmt.Errorf("must be a private IPv4 network of /8 to /28, like 172.24.4.0/24, not %q", value)
+	}
+	c.FloatingRange = p
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -55,6 +56,8 @@ type Needs struct {
 	// Address is the node's; its network must not overlap one that the machine
 	// is in. Zero: not checked.
 	Address netip.Prefix
+	// Floating is the network behind the node that the host gets a route to; optional.
+	Floating netip.Prefix
 	// OwnInterfaces are prefixes of interface names that a run makes itself, so
 	// that a leftover (which the start removes) is not in the way.
 	OwnInterfaces []string
@@ -211,20 +214,18 @@ func address(sys System, needs Needs, lack func(string, ...any)) {
 		return
 	}
 	for _, a := range all {
-		if !ours(a.Interface, needs.OwnInterfaces) && a.Prefix.Overlaps(needs.Address) {
+		if slices.Contains(needs.OwnInterfaces, a.Interface) {
+			continue
+		}
+		if a.Prefix.Overlaps(needs.Address) {
 			lack("the node's network %s (NODE_ADDRESS) is taken: %s has %s; set NODE_ADDRESS to an address in a free network",
 				needs.Address.Masked(), a.Interface, a.Prefix)
 		}
-	}
-}
-
-func ours(name string, prefixes []string) bool {
-	for _, p := range prefixes {
-		if strings.HasPrefix(name, p) {
-			return true
+		if needs.Floating.IsValid() && a.Prefix.Overlaps(needs.Floating) {
+			lack("the network of floating addresses %s (FLOATING_RANGE) is taken: %s has %s; set FLOATING_RANGE to a free network",
+				needs.Floating, a.Interface, a.Prefix)
 		}
 	}
-	return false
 }
 
 func size(bytes uint64) string { return fmt.Sprintf("%.1f GB", float64(bytes)/1e9) }

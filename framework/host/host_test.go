@@ -72,7 +72,7 @@ func needs() host.Needs {
 		Tools:         []host.Tool{{Name: "ip", Package: "iproute2"}, {Name: "nspawn", Package: "container"}},
 		Space:         []host.Space{{Dir: "/opt/stack", Bytes: 3e9, For: "the node"}, {Dir: "/data/cache/x", Bytes: 4e9, For: "roots"}},
 		Address:       netip.MustParsePrefix("10.99.0.2/24"),
-		OwnInterfaces: []string{"ve-grenade"},
+		OwnInterfaces: []string{"grenade"},
 	}
 }
 
@@ -130,7 +130,7 @@ func TestPreflightAcceptsWhatCanBeHelped(t *testing.T) {
 	m := good()
 	m.root = false
 	m.fileSystems, m.modules = []string{"cgroup2"}, []string{"overlay"}
-	m.addresses = append(m.addresses, host.Address{Interface: "ve-grenade", Prefix: netip.MustParsePrefix("10.99.0.1/24")})
+	m.addresses = append(m.addresses, host.Address{Interface: "grenade", Prefix: netip.MustParsePrefix("10.99.0.1/24")})
 	g.Expect(host.Preflight(t.Context(), m, needs())).To(BeEmpty())
 	g.Expect(m.asked).To(Equal([]string{"sudo"}))
 }

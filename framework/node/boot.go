@@ -180,7 +180,7 @@ func (n *Nspawn) adopt(ctx context.Context, pid int) error {
 	if err := n.state.write(n.dir); err != nil {
 		return err
 	}
-	return connect(ctx, n.state.Link, leader.PID, n.state.Address)
+	return connect(ctx, n.state.Link, leader.PID, n.state.Address, n.state.Routes)
 }
 
 // confirm asks systemd itself: running, or degraded, is up.

@@ -112,11 +112,15 @@ func kernelAddress(text string) ([4]byte, error) {
 
 // connect gives both ends of the link their addresses. The host does both: the node's services find their
 // address when they start, whatever manages the network inside.
-func connect(ctx context.Context, link string, leader int, address netip.Prefix) error {
+func connect(ctx context.Context, link string, leader int, address netip.Prefix, behind []netip.Prefix) error {
 	host := netip.PrefixFrom(gateway(address), address.Bits())
 	inside := []string{"nsenter", fmt.Sprintf("--target=%d", leader), "--net", "--", "ip", "-batch", "-"}
+	outside := fmt.Sprintf("address replace %s dev %s\nlink set %s up\n", host, link, link)
+	for _, network := range behind {
+		outside += fmt.Sprintf("route replace %s via %s dev %s\n", network, address.Addr(), link)
+	}
 	return errors.Join(
-		ip(ctx, []string{"ip", "-batch", "-"}, fmt.Sprintf("address replace %s dev %s\nlink set %s up\n", host, link, link)),
+		ip(ctx, []string{"ip", "-batch", "-"}, outside),
 		ip(ctx, inside, fmt.Sprintf("address replace %s dev %s\nlink set %s up\nroute replace default via %s dev %s\n",
 			address, linkInside, linkInside, host.Addr(), linkInside)),
 	)

@@ -41,6 +41,8 @@ type NspawnConfig struct {
 	Binds []Bind
 	// Address is the node's IPv4 address with its prefix length; the host gets the prefix's first address.
 	Address netip.Prefix
+	// Routes are networks behind the node, which the host shall reach through it; they go with the link.
+	Routes []netip.Prefix
 	// Machine is the node's name, its host name, and the name of the host's end of its link; at most 15
 	// characters; default "grenade". The link is not named ve-…: a host whose network is managed by
 	// systemd-networkd has a rule for these, which would reconfigure it.
@@ -136,7 +138,7 @@ func (n *Nspawn) Leader() exec.Process {
 // prepare makes the directory and everything in it, and writes down what is about to be started.
 func prepare(ctx context.Context, c NspawnConfig) (*Nspawn, error) {
 	n := &Nspawn{dir: c.Dir, state: state{
-		Run: c.RunID, Machine: c.Machine, Root: c.Root, Address: c.Address, Link: c.Machine,
+		Run: c.RunID, Machine: c.Machine, Root: c.Root, Address: c.Address, Link: c.Machine, Routes: c.Routes,
 		Started: time.Now(), Boot: bootID(),
 	}}
 	if _, err := os.Lstat(filepath.Join(c.Dir, stateFile)); err == nil {

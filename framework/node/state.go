@@ -23,8 +23,10 @@ type state struct {
 	Root    string       `json:"root"`
 	Address netip.Prefix `json:"address"`
 	Link    string       `json:"link"`
-	Cgroups []string     `json:"cgroups"`
-	Started time.Time    `json:"started"`
+	// Routes are the networks that the host reaches through the node.
+	Routes  []netip.Prefix `json:"routes,omitempty"`
+	Cgroups []string       `json:"cgroups"`
+	Started time.Time      `json:"started"`
 	// Boot is the host's boot id: process numbers of another boot mean nothing.
 	Boot string `json:"boot"`
 	// Supervisor is systemd-nspawn, Leader the node's systemd: its death ends everything inside.

@@ -5,6 +5,8 @@ package tree
 
 import (
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 )
 
@@ -18,12 +20,22 @@ type Service struct {
 	Enabled []string
 	// Units are the systemd units of its control plane, without ".service".
 	Units []string
+	// Helpers are, by unit, the names of the programs that the unit starts for
+	// the data plane and that run on when it is stopped: dnsmasq, haproxy.
+	Helpers map[string][]string
 	// Packages are the packages that carry its code.
 	Packages []string
 	// Port is where its API listens, 0 when it has none.
 	Port int
 	// Config are its operator-owned configuration files, relative to /etc.
 	Config []string
+}
+
+// Helper tells whether a process of the unit that runs this file is one of the
+// data plane's programs that outlive it.
+func (s Service) Helper(unit, exe string) bool {
+	// The kernel says so of a file that was replaced meanwhile (proc(5)).
+	return slices.Contains(s.Helpers[unit], path.Base(strings.TrimSuffix(exe, " (deleted)")))
 }
 
 // LocalrcLine is something that a plugin's settings add to a side's localrc.

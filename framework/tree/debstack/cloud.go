@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -139,7 +140,7 @@ func (c *Cloud) ensureTarget(ctx context.Context, cache *Cache) {
 // want is the root of a release. It holds every service that the tree knows,
 // so that one root serves every selection.
 func (c *Cloud) want(release config.Release) Want {
-	return Want{Release: release.Name, Suite: release.Suite, Packages: c.known.Packages()}
+	return Want{Release: release.Name, Suite: release.Suite, Packages: c.known.Packages(release.Number)}
 }
 
 // tellAge says that nobody could be asked whether the root is current.
@@ -170,6 +171,7 @@ func (c *Cloud) boot(ctx context.Context, cache *Cache) error {
 	}
 	started, err := node.Start(ctx, node.NspawnConfig{
 		RunID: c.options.RunID, Dir: NodeDir(c.options.Config), Root: c.base.Path, Address: c.options.Config.NodeAddress,
+		Routes: []netip.Prefix{c.options.Config.FloatingRange}, Machine: LinkName(c.options.Config),
 		Binds: []node.Bind{
 			{Source: c.options.Config.SaveDir, Target: c.options.Config.SaveDir},
 			{Source: filepath.Dir(upper), Target: filepath.Dir(upper)},
@@ -254,6 +256,7 @@ func (c *Cloud) localrc(side config.Side) []Setting {
 		{"HOST_IP", c.node.Address()},
 		{"SERVICE_HOST", c.node.Address()},
 		{"REGION_NAME", region},
+		{"FLOATING_RANGE", settings.FloatingRange.String()},
 		{"ENABLED_SERVICES", strings.Join(c.Enabled(), ",")},
 		{"DEBSTACK_SIDE", string(side)},
 		{"DEBSTACK_RELEASE", release.Name},
@@ -352,10 +355,21 @@ func (c *Cloud) awaitTarget(ctx context.Context, onLine func(string)) error {
 // Node is where everything of the shell contract runs.
 func (c *Cloud) Node() node.Node { return c.node }
 
-// Service describes how the tree runs the project.
-func (c *Cloud) Service(project string) (tree.Service, bool) {
+// Service describes how the side's tree runs the project.
+func (c *Cloud) Service(project string, side config.Side) (tree.Service, bool) {
 	service, known := c.known.Find(project)
-	return service.Tree(), known
+	if !known {
+		return tree.Service{}, false
+	}
+	release, root := c.options.Config.Base, c.saved.BaseRoot
+	if side == config.Target {
+		release, root = c.options.Config.Target, c.saved.TargetRoot
+	}
+	units, err := UnitsOf(root, service)
+	if err != nil {
+		units = nil // there is no such root yet
+	}
+	return service.Tree(release.Number, units), true
 }
 
 // Requires returns the projects and all that they require, in the order in

@@ -3,6 +3,7 @@ package debstack
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -15,26 +16,32 @@ import (
 //	# requires: keystone               libs that must be up before it
 //	# services: g-api                  its names in ENABLED_SERVICES
 //	# packages: glance python3-memcache
+//	# packages-since: 2025.1 <package>…   which only that release, by its number, and later ones have
 //	# units: glance-api                systemd units of its control plane at base
 //	# units-added: <unit>: <reason>    that only the target release has
 //	# units-removed: <unit>: <reason>  that only the base release has
+//	# helpers: <unit>: dnsmasq haproxy programs of the data plane that the unit starts and that outlive it
 //	# port: 9292                       where its API listens
 //	# config: glance/glance-api.conf   what operators own, below /etc; carried over to the target
 //	# state: glance                    its directories below /var/lib and /var/log
 //
 // Lists are separated by blanks; a line may be repeated. Libs of the infrastructure declare packages only.
 type Service struct {
-	Name         string
-	File         string // for messages: lib/<name>
-	Requires     []string
-	Services     []string
-	Packages     []string
-	Units        []string
-	UnitsAdded   map[string]string // unit to reason
-	UnitsRemoved map[string]string
-	Port         int // 0: it has no API
-	Config       []string
-	State        []string
+	Name     string
+	File     string // for messages: lib/<name>
+	Requires []string
+	Services []string
+	Packages []string
+	// PackagesSince are further packages, by the number of the first release that has them.
+	PackagesSince map[string][]string
+	Units         []string
+	UnitsAdded    map[string]string // unit to reason
+	UnitsRemoved  map[string]string
+	// Helpers are the names of the data plane's programs that a unit starts, and that run on when it is stopped.
+	Helpers map[string][]string
+	Port    int // 0: it has no API
+	Config  []string
+	State   []string
 }
 
 // headerLine is a key that stands alone before a colon. Prose begins with a capital or goes on before its colon.
@@ -43,7 +50,7 @@ var headerLine = regexp.MustCompile(`^# ?([a-z]+(?:-[a-z]+)*):(?:[ \t]+(.*))?$`)
 // parseHeader reads the head of a lib: its first lines up to the first that is neither comment nor blank. Mistakes
 // name file and line; all are reported at once, as messages.
 func parseHeader(file, text string) (Service, []string) {
-	s := Service{Name: path.Base(file), File: file, UnitsAdded: map[string]string{}, UnitsRemoved: map[string]string{}}
+	s := Service{Name: path.Base(file), File: file, UnitsAdded: map[string]string{}, UnitsRemoved: map[string]string{}, PackagesSince: map[string][]string{}, Helpers: map[string][]string{}}
 	var mistakes []string
 	number := 0
 	for line := range strings.Lines(text) {
@@ -72,6 +79,11 @@ func (s *Service) set(key, value string) error {
 		s.Services = append(s.Services, words...)
 	case "packages":
 		s.Packages = append(s.Packages, words...)
+	case "packages-since":
+		if len(words) < 2 || !releaseNumber.MatchString(words[0]) {
+			return fmt.Errorf("%q is not \"<release number> <package>…\", like \"2025.1 neutron-periodic-workers\"", value)
+		}
+		s.PackagesSince[words[0]] = append(s.PackagesSince[words[0]], words[1:]...)
 	case "units":
 		s.Units = append(s.Units, unitNames(words)...)
 	case "config":
@@ -82,6 +94,13 @@ func (s *Service) set(key, value string) error {
 		return declare(s.UnitsAdded, value)
 	case "units-removed":
 		return declare(s.UnitsRemoved, value)
+	case "helpers":
+		unit, programs, _ := strings.Cut(value, ":")
+		unit = unitName(strings.TrimSpace(unit))
+		if len(strings.Fields(unit)) != 1 || len(strings.Fields(programs)) == 0 {
+			return fmt.Errorf("%q is not \"<unit>: <program>…\"", value)
+		}
+		s.Helpers[unit] = append(s.Helpers[unit], strings.Fields(programs)...)
 	case "port":
 		port, err := strconv.Atoi(value)
 		if err != nil || port < 1 || port > 65535 {
@@ -118,6 +137,17 @@ func unitNames(names []string) []string {
 		short[i] = unitName(name)
 	}
 	return short
+}
+
+// PackagesAt lists the service's packages at the release of that number ("2025.1").
+func (s Service) PackagesAt(release string) []string {
+	all := slices.Clone(s.Packages)
+	for _, since := range slices.Sorted(maps.Keys(s.PackagesSince)) {
+		if since <= release {
+			all = append(all, s.PackagesSince[since]...)
+		}
+	}
+	return all
 }
 
 // Services are the libs of a tree.
@@ -201,12 +231,15 @@ func (s Services) Closure(names ...string) (Services, error) {
 	return ordered, nil
 }
 
-// Packages lists what these services need installed, sorted, each once. Roots hold the packages of all services of
-// the tree, so that one root serves every selection of projects.
-func (s Services) Packages() []string {
+// releaseNumber is a release as year.half, which sorts as text.
+var releaseNumber = regexp.MustCompile(`^20[0-9]{2}\.[12]$`)
+
+// Packages lists what these services need installed at the release of that number, sorted, each once. Roots hold the
+// packages of all services of the tree, so that one root serves every selection of projects.
+func (s Services) Packages(release string) []string {
 	var all []string
 	for _, one := range s {
-		all = append(all, one.Packages...)
+		all = append(all, one.PackagesAt(release)...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

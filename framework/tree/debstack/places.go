@@ -1,6 +1,8 @@
 package debstack
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,9 +14,18 @@ import (
 // region is the only one that the tree makes.
 const region = "RegionOne"
 
-// LinkPrefix begins the names of the network interfaces that a node makes on
-// this machine.
-const LinkPrefix = "grenade"
+// DefaultStackRoot is where a run lives unless the user says otherwise.
+const DefaultStackRoot = "/opt/stack"
+
+// LinkName is the name of the node, and of the network interface that a cloud with these settings makes on this
+// machine. Two clouds at a time have two STACK_ROOTs, and so two names; at most 15 characters (IFNAMSIZ).
+func LinkName(settings *config.Config) string {
+	if settings.StackRoot == DefaultStackRoot {
+		return "grenade"
+	}
+	sum := sha256.Sum256([]byte(settings.StackRoot))
+	return "grenade-" + hex.EncodeToString(sum[:3])
+}
 
 // NodeDir is where a cloud with these settings has its node on this machine.
 func NodeDir(settings *config.Config) string { return filepath.Join(settings.StackRoot, "node") }

@@ -51,7 +51,7 @@ func TestEmbeddedTree(t *testing.T) {
 	closure, err := services.Closure("glance", "placement")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(closure[0].Name).To(Equal("keystone"))
-	g.Expect(services.Packages()).To(ContainElements("keystone", "glance-api", "placement-api", "mariadb-server", "rabbitmq-server"))
+	g.Expect(services.Packages("2025.1")).To(ContainElements("keystone", "glance-api", "placement-api", "mariadb-server", "rabbitmq-server"))
 	for _, name := range []string{"keystone", "glance", "placement"} {
 		one, _ := services.Find(name)
 		g.Expect(one.Port).NotTo(BeZero(), name)

@@ -1,15 +1,30 @@
 package debstack
 
 import (
+	"slices"
 	"strings"
 
 	"grenade/framework/tree"
 )
 
-// Tree is the service in the words that every kind of tree shares.
-func (s Service) Tree() tree.Service {
+// Tree is the service at a release in the words that every kind of tree shares. has says which units that release's
+// packages ship; nil: that is not known, and only the units that every release has are listed.
+func (s Service) Tree(release string, has map[string]Unit) tree.Service {
+	units := slices.Clone(s.Units)
+	for _, unit := range sortedKeys(s.UnitsAdded, strings.Compare) {
+		if _, ok := has[unit]; ok && !slices.Contains(units, unit) {
+			units = append(units, unit)
+		}
+	}
+	if has != nil {
+		units = slices.DeleteFunc(units, func(unit string) bool {
+			_, ok := has[unit]
+			return !ok && s.UnitsRemoved[unit] != ""
+		})
+	}
 	return tree.Service{
-		Name: s.Name, Requires: s.Requires, Enabled: s.Services, Units: s.Units, Packages: s.Packages, Port: s.Port, Config: s.Config,
+		Name: s.Name, Requires: s.Requires, Enabled: s.Services, Units: units, Helpers: s.Helpers,
+		Packages: s.PackagesAt(release), Port: s.Port, Config: s.Config,
 	}
 }
 
