@@ -63,7 +63,7 @@ const (
 func Sequence() []Phase {
 	return []Phase{
 		{ID: VerifyBase, Name: "verify_base", Side: config.Base, ReadOnly: true},
-		{ID: EarlyCreate, Name: "early_create", Side: config.Base},
+		{ID: EarlyCreate, Name: "early_create", Side: config.Base, CloudRow: CloudRowFirst},
 		{ID: Create, Name: "create", Side: config.Base},
 		{ID: VerifyPreUpgrade, Name: "verify", Stage: resources.PreUpgrade, Side: config.Base, ReadOnly: true},
 		{ID: Shutdown, Name: "shutdown", Side: config.Base, Reversed: true, CloudRow: CloudRowFirst},

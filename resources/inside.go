@@ -68,6 +68,22 @@ func (i *Inside) File(ctx context.Context, path string) (File, error) {
 	return File{Size: size, SHA256: fields[1]}, nil
 }
 
+// Lines runs bash as root in the node and returns what it printed, without empty
+// lines.
+func (i *Inside) Lines(ctx context.Context, script string) ([]string, error) {
+	out, err := i.run(ctx, "", "bash", "-c", script)
+	if err != nil {
+		return nil, err
+	}
+	lines := []string{}
+	for line := range strings.Lines(out) {
+		if line = strings.TrimSuffix(line, "\n"); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines, nil
+}
+
 // Hashes returns name → sha256 of every file directly in a directory. A
 // directory that is not there is *Gone.
 func (i *Inside) Hashes(ctx context.Context, dir string) (map[string]string, error) {
