@@ -38,7 +38,7 @@ func (r *Run) Report(ctx context.Context) report.Report {
 	made := report.Report{
 		RunID: r.ID, Started: r.started, Finished: time.Now(),
 		Base: r.side(ctx, config.Base), Target: r.side(ctx, config.Target),
-		Notes: slices.Clone(r.notes), Setup: r.setup,
+		Notes: slices.Clone(r.notes), Setup: r.setup, PeakMemory: r.memory(),
 	}
 	for _, row := range r.Selection.Rows {
 		settled, ran := r.rows[row.Key()]
@@ -51,6 +51,9 @@ func (r *Run) Report(ctx context.Context) report.Report {
 	harness := report.Uncovered(made.Timings, r.started, made.Finished)
 	made.Timings = append(made.Timings, report.Timing{Name: "the harness itself", Kind: report.Other, Duration: harness})
 	made.Evidence = r.reportEvidence()
+	for _, each := range r.continuity {
+		made.Continuity = append(made.Continuity, report.Continuity(each))
+	}
 	if r.earlier != nil {
 		made = report.Merge(*r.earlier, made)
 		slices.SortStableFunc(made.Rows, func(a, b report.Row) int { return position(a.Phase) - position(b.Phase) })
@@ -168,6 +171,14 @@ func (r *Run) finishFailedSetup(ctx context.Context) error {
 // Close releases what the run holds in this process; the cloud is left as it
 // is.
 func (r *Run) Close() error {
+	r.mu.Lock()
+	for _, named := range r.witnesses {
+		for _, each := range named {
+			// What nobody waits for any more is not in the report.
+			_, _ = each.echo.Stop()
+		}
+	}
+	r.mu.Unlock()
 	err := r.cloud.Close()
 	if r.journal != nil {
 		err = errors.Join(err, r.journal.Close())

@@ -33,11 +33,15 @@ type Run struct {
 	redact   func(string) string
 	progress *report.Progress
 	settings plugins.Settings
+	memory   func() int64
 	started  time.Time
 
 	// sideBySide holds the outcomes of the rows of read-only phases, which run
 	// together as soon as the first of them is asked for.
 	sideBySide map[string]*batch
+
+	// witnesses are the addresses under watch, by project.
+	witnesses map[string][]witness
 
 	mu   sync.Mutex
 	rows map[string]report.Row
@@ -47,6 +51,7 @@ type Run struct {
 	notes       []string
 	timings     []report.Timing
 	evidence    Evidence
+	continuity  []heard
 	interrupted string
 	earlier     *report.Report
 }
@@ -92,6 +97,9 @@ type Options struct {
 	// Redact hides secrets in whatever is published.
 	Redact   func(string) string
 	Progress *report.Progress
+	// PeakMemory is what the machine has used at most beyond what was in use
+	// when the run began, in bytes.
+	PeakMemory func() int64
 }
 
 // New returns a run that has not begun.
@@ -108,10 +116,12 @@ func New(options Options) *Run {
 		redact:     options.Redact,
 		progress:   options.Progress,
 		started:    time.Now(),
+		memory:     options.PeakMemory,
 		sideBySide: map[string]*batch{},
 		rows:       map[string]report.Row{},
 		unrecorded: map[string]report.Row{},
 		evidence:   Evidence{},
+		witnesses:  map[string][]witness{},
 	}
 }
 

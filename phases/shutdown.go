@@ -13,10 +13,14 @@ import (
 
 // shutdown stops the project's services, and holds when none of its
 // control-plane processes is left: neither one that ran before, nor any in its
-// units' cgroups. The phase's cloud row first writes down what runs.
+// units' cgroups. The phase's cloud row first writes down what runs,
+// and begins to ping what must answer from now on.
 func (r *Run) shutdown(ctx context.Context, row Row) error {
 	if row.Cloud() {
-		return r.recordBefore(ctx)
+		if err := r.recordBefore(ctx); err != nil {
+			return err
+		}
+		return r.watchWitnesses()
 	}
 	return r.scriptAndProof(ctx, row, "shutdown.sh", config.Base, r.proveGone)
 }

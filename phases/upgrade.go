@@ -13,6 +13,10 @@ import (
 // available, and judges how the releases' units differ.
 func (r *Run) upgrade(ctx context.Context, row Row) error {
 	if row.Cloud() {
+		// A run that begins here has nobody under watch yet.
+		if err := r.watchWitnesses(); err != nil {
+			return err
+		}
 		return r.prepareTarget(ctx, row)
 	}
 	return r.scriptAndProof(ctx, row, "upgrade.sh", config.Target, r.proveUpgraded)

@@ -1,8 +1,27 @@
 package phases
 
-import "context"
+import (
+	"context"
+	"errors"
 
-// verify holds when every resource of the project is as create saved it.
+	"grenade/resources"
+)
+
+// verify holds when every resource of the project is as create saved it, and,
+// after the upgrade, what must answer all the time has done so.
 func (r *Run) verify(ctx context.Context, row Row) error {
-	return r.check(ctx, row)
+	var silence error
+	if row.Phase.ID == VerifyPostUpgrade {
+		// Before the check, which may restart what was watched.
+		silence = r.hearWitnesses(row.Project)
+	}
+	err := r.check(ctx, row)
+	if silence == nil {
+		return err
+	}
+	var nothing *resources.NotChecked
+	if errors.As(err, &nothing) {
+		return silence
+	}
+	return errors.Join(silence, err)
 }

@@ -56,7 +56,7 @@ func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
 	if err != nil {
 		return err
 	}
-	return s.newRun(id, plan, selection)
+	return s.newRun(ctx, id, plan, selection)
 }
 
 // takeHost keeps a second run away from STACK_ROOT.
@@ -69,7 +69,7 @@ func (s *suite) takeHost(ctx context.Context) (err error) {
 }
 
 // newRun puts the run together.
-func (s *suite) newRun(id string, plan phases.Plan, selection phases.Selection) error {
+func (s *suite) newRun(ctx context.Context, id string, plan phases.Plan, selection phases.Selection) error {
 	options := phases.Options{ID: id, Config: s.config, Plan: plan, Selection: selection, Checks: native.Checks}
 	logFile := ""
 	if !s.dryRun {
@@ -85,6 +85,11 @@ func (s *suite) newRun(id string, plan phases.Plan, selection phases.Selection) 
 		return err
 	}
 	options.Cloud = cloud
+	memory, err := host.WatchMemory(ctx)
+	if err != nil {
+		return err
+	}
+	options.PeakMemory = memory.Peak
 	for _, warning := range s.config.Warnings {
 		logger.For("", "").Warn(warning)
 	}

@@ -11,6 +11,7 @@ import (
 func (r Report) WriteJSON(w io.Writer) error {
 	r = r.redacted()
 	r.ExitCode, _ = ExitCode(r)
+	r.Seconds = r.secondsByRow()
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetIndent("", "  ")

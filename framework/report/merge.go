@@ -36,6 +36,8 @@ func Merge(earlier, later Report) Report {
 	}
 	merged.Timings = mergeTimings(earlier, later)
 	merged.Evidence = mergeEvidence(earlier.Evidence, later.Evidence)
+	merged.Continuity = append(slices.Clone(earlier.Continuity), later.Continuity...)
+	merged.PeakMemory = max(earlier.PeakMemory, later.PeakMemory)
 	if later.Redact != nil {
 		merged.Redact = later.Redact
 	}

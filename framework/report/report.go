@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"grenade/framework/probe"
 )
 
 // Outcome is what a row came to.
@@ -108,6 +110,13 @@ type Process struct {
 	Version string `json:"version"`
 }
 
+// Continuity is what was seen of something that must answer all the time.
+type Continuity struct {
+	Project string `json:"project"`
+	What    string `json:"what"`
+	probe.Continuity
+}
+
 // Report is a run.
 type Report struct {
 	RunID    string    `json:"run"`
@@ -125,6 +134,14 @@ type Report struct {
 	Notes    []string   `json:"notes,omitempty"` // warnings
 	Timings  []Timing   `json:"timings,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`
+	// Continuity is how what must answer all the time did.
+	Continuity []Continuity `json:"continuity,omitempty"`
+	// Seconds is where the time went: phase → project → seconds of its row. Rows
+	// of a phase that only reads run side by side. WriteJSON fills it.
+	Seconds map[string]map[string]float64 `json:"seconds,omitempty"`
+	// PeakMemory is how many bytes more than before the run the machine used at
+	// most; 0: not known.
+	PeakMemory int64 `json:"peak_memory_bytes,omitempty"`
 
 	// Redact, when set, is applied to everything that is written.
 	Redact func(string) string `json:"-"`

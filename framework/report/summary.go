@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -123,22 +124,61 @@ func (r Report) withDetails(lines []string, room *int) []string {
 	return detailed
 }
 
-// phaseLines is a line per phase: its counts and how long its rows took in all.
+// phaseLines is a table with a line per phase: its counts, how long it took, and
+// how long each project's row took, if there is room for that. Rows that ran side
+// by side count once for the phase.
 func (r Report) phaseLines() []string {
 	rows := r.complete()
-	var lines []string
+	columns := r.projects()
+	format := "  %-24s  %-32s %8s"
+	if wide := 70 + 7*len(columns); wide > summaryWidth || len(columns) < 2 {
+		columns = nil
+	}
+	lines := []string{fmt.Sprintf(format, "phase", "rows", "time")}
+	for _, column := range columns {
+		lines[0] += fmt.Sprintf(" %6s", plain(column, 6))
+	}
 	for _, phase := range r.phases() {
 		n := map[Outcome]int{}
-		var took time.Duration
+		var spans []Timing
+		took := map[string]time.Duration{}
 		for _, row := range rows {
 			if row.Phase == phase {
 				n[row.Outcome]++
-				took += row.Duration
+				spans = append(spans, Timing{Started: row.Started, Duration: row.Duration})
+				took[row.Project] = row.Duration
 			}
 		}
-		lines = append(lines, fmt.Sprintf("  %-24s  %-48s %8s", plain(phase, 24), tally(n), seconds(took)))
+		line := fmt.Sprintf(format, plain(phase, 24), tally(n), seconds(covered(spans)))
+		for _, column := range columns {
+			cell := ""
+			if took[column] > 0 {
+				cell = fmt.Sprintf("%.1f", took[column].Seconds())
+			}
+			line += fmt.Sprintf(" %6s", cell)
+		}
+		lines = append(lines, strings.TrimRight(line, " "))
 	}
 	return lines
+}
+
+// secondsByRow is where the time went: phase → project → seconds.
+func (r Report) secondsByRow() map[string]map[string]float64 {
+	spent := map[string]map[string]float64{}
+	rows := r.Rows
+	if r.Setup != nil {
+		rows = append([]Row{*r.Setup}, rows...)
+	}
+	for _, row := range rows {
+		if row.Duration == 0 {
+			continue
+		}
+		if spent[row.Phase] == nil {
+			spent[row.Phase] = map[string]float64{}
+		}
+		spent[row.Phase][row.Project] = math.Round(row.Duration.Seconds()*10) / 10
+	}
+	return spent
 }
 
 // skipped are rows that did not run, for one reason.
@@ -223,6 +263,17 @@ func (r Report) factLines() []string {
 			parts = append(parts, fmt.Sprintf("%s %s", k.Kind, seconds(k.Duration)))
 		}
 		lines = append(lines, "time: "+strings.Join(parts, ", "))
+	}
+	if len(r.Continuity) > 0 {
+		sent, lost, longest := 0, 0, time.Duration(0)
+		for _, each := range r.Continuity {
+			sent, lost, longest = sent+each.Sent, lost+each.Lost, max(longest, each.Longest())
+		}
+		lines = append(lines, fmt.Sprintf("data plane: %d of %d pings to %d addresses answered from shutdown to verify; longest silence %.1f s",
+			sent-lost, sent, len(r.Continuity), longest.Seconds()))
+	}
+	if r.PeakMemory > 0 {
+		lines = append(lines, fmt.Sprintf("memory: at most %.1f GB more than before the run", float64(r.PeakMemory)/1e9))
 	}
 	return lines
 }

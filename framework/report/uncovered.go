@@ -5,6 +5,23 @@ import (
 	"time"
 )
 
+// covered is how much time the spans cover; where they overlap, it counts once.
+func covered(spans []Timing) time.Duration {
+	var from, to time.Time
+	for _, span := range spans {
+		if span.Started.IsZero() {
+			continue
+		}
+		if end := span.Started.Add(span.Duration); end.After(to) {
+			to = end
+		}
+		if from.IsZero() || span.Started.Before(from) {
+			from = span.Started
+		}
+	}
+	return to.Sub(from) - Uncovered(spans, from, to)
+}
+
 // Uncovered is how much of the time between from and to belongs to none of the
 // timings: what the harness itself took. Timings that overlap count once, and
 // one without a start not at all.
