@@ -124,6 +124,9 @@ func (r Report) withDetails(lines []string, room *int) []string {
 	return detailed
 }
 
+// firstColumns is how wide phaseLines' table is without the projects, in runes.
+const firstColumns = 70
+
 // phaseLines is a table with a line per phase: its counts, how long it took, and
 // how long each project's row took, if there is room for that. Rows that ran side
 // by side count once for the phase.
@@ -131,12 +134,16 @@ func (r Report) phaseLines() []string {
 	rows := r.complete()
 	columns := r.projects()
 	format := "  %-24s  %-32s %8s"
-	if wide := 70 + 7*len(columns); wide > summaryWidth || len(columns) < 2 {
+	width := 9
+	if firstColumns+(width+1)*len(columns) > summaryWidth {
+		width = 6
+	}
+	if firstColumns+(width+1)*len(columns) > summaryWidth || len(columns) < 2 {
 		columns = nil
 	}
 	lines := []string{fmt.Sprintf(format, "phase", "rows", "time")}
 	for _, column := range columns {
-		lines[0] += fmt.Sprintf(" %6s", plain(column, 6))
+		lines[0] += fmt.Sprintf(" %*s", width, plain(column, width))
 	}
 	for _, phase := range r.phases() {
 		n := map[Outcome]int{}
@@ -155,7 +162,7 @@ func (r Report) phaseLines() []string {
 			if took[column] > 0 {
 				cell = fmt.Sprintf("%.1f", took[column].Seconds())
 			}
-			line += fmt.Sprintf(" %6s", cell)
+			line += fmt.Sprintf(" %*s", width, cell)
 		}
 		lines = append(lines, strings.TrimRight(line, " "))
 	}
