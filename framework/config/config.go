@@ -34,6 +34,7 @@ type Config struct {
 	SaveDir    string // absolute, clean
 	ResultsDir string // absolute, clean; each run adds a directory of its own
 	CacheDir   string // absolute, clean
+	BaseLayer  string // absolute, clean; "" makes a new base cloud
 	ConfigDir  string // GRENADE_CONFIG_DIR, or ""
 
 	Base, Target Release

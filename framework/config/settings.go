@@ -143,6 +143,16 @@ func table() []setting {
 			parse: directory(func(c *Config) *string { return &c.CacheDir }),
 		},
 		{
+			name: "BASE_LAYER", fallback: "",
+			help: "directory with a base cloud that hack/cloud save has written: it is copied and started instead of a new one (for sets of many runs)",
+			parse: func(c *Config, value string) error {
+				if value == "" {
+					return nil
+				}
+				return directory(func(c *Config) *string { return &c.BaseLayer })(c, value)
+			},
+		},
+		{
 			name: "GRENADE_PLUGINRC", fallback: "",
 			help:  "text that is read after pluginrc: enable_grenade_plugin <name> <url> [branch]",
 			parse: func(c *Config, text string) error { c.PluginrcText = text; return nil },

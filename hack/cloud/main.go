@@ -28,6 +28,8 @@ const usage = `usage: cloud <command>
   clean-cache      remove the cached root file systems
   shell            enter the node as the user stack, with the administrator's openrc
   exec [--] CMD    run a command in the node as root
+  save DIR         stop the base cloud and copy it to DIR, for BASE_LAYER; then it
+                   is of no more use
   status           say what there is
   describe         print the cloud's address, administrator and a way into its node as
                    JSON, as the tests of resources/native take it; holds a password
@@ -71,6 +73,11 @@ func run(ctx context.Context, args []string) (int, error) {
 		return code(shell(settings))
 	case "exec":
 		return inNode(ctx, settings, args[1:])
+	case "save":
+		if len(args) != 2 || !filepath.IsAbs(args[1]) {
+			return 2, errors.New("save needs a directory, as an absolute path")
+		}
+		return code(debstack.SaveLayer(ctx, settings, filepath.Clean(args[1])))
 	case "describe":
 		return code(describe(settings))
 	case "status":

@@ -35,6 +35,8 @@ type Cloud struct {
 	// stopTarget ends the making of the target's root.
 	stopTarget context.CancelFunc
 	saved      savedCloud
+	// layer is the base cloud that was copied instead of made.
+	layer layer
 
 	mu      sync.Mutex
 	timings []report.Timing
@@ -104,6 +106,12 @@ func (c *Cloud) Start(ctx context.Context, services []string) error {
 	c.held = append(c.held, c.base)
 	c.tellAge(c.base)
 	passwords := NewPasswords()
+	if c.options.Config.BaseLayer != "" {
+		if c.layer, passwords, err = openLayer(c.options.Config, services, c.base); err != nil {
+			return err
+		}
+		c.options.Note(fmt.Sprintf("the base cloud is a copy of one saved %s ago (BASE_LAYER)", roundAge(time.Since(c.layer.Saved))))
+	}
 	if err := passwords.Save(c.options.Config.SaveDir); err != nil {
 		return err
 	}
@@ -169,6 +177,15 @@ func (c *Cloud) boot(ctx context.Context, cache *Cache) error {
 	if err := os.Chown(c.options.Config.SaveDir, StackUID, StackGID); err != nil {
 		return fmt.Errorf("SAVE_DIR: %w", err)
 	}
+	if layer := c.options.Config.BaseLayer; layer != "" {
+		c.options.Progress("copy of the base layer")
+		if err := os.MkdirAll(NodeDir(c.options.Config), 0o700); err != nil {
+			return fmt.Errorf("node directory: %w", err)
+		}
+		if err := copyLayer(ctx, filepath.Join(layer, layerDir), filepath.Join(NodeDir(c.options.Config), layerDir)); err != nil {
+			return err
+		}
+	}
 	started, err := node.Start(ctx, node.NspawnConfig{
 		RunID: c.options.RunID, Dir: NodeDir(c.options.Config), Root: c.base.Path, Address: c.options.Config.NodeAddress,
 		Routes: []netip.Prefix{c.options.Config.FloatingRange}, Machine: LinkName(c.options.Config),
@@ -190,9 +207,16 @@ func (c *Cloud) boot(ctx context.Context, cache *Cache) error {
 // prepareUpper writes what the node needs before it boots: the home of the
 // user stack, and both trees.
 func (c *Cloud) prepareUpper(upper string) error {
+	if c.options.Config.BaseLayer != "" {
+		return c.prepareTrees(upper)
+	}
 	if err := c.base.PrepareUpper(upper, c.options.Config.StackRoot); err != nil {
 		return err
 	}
+	return c.prepareTrees(upper)
+}
+
+func (c *Cloud) prepareTrees(upper string) error {
 	for _, side := range []config.Side{config.Base, config.Target} {
 		release := filepath.Join(upper, filepath.Dir(c.TreeDir(side)))
 		if err := os.MkdirAll(release, 0o755); err != nil {
@@ -281,11 +305,16 @@ func (c *Cloud) Enabled() []string {
 	return unique(names)
 }
 
-// Stack runs the base tree's stack.sh.
+// Stack runs the base tree's stack.sh, which makes a new cloud, or starts the one
+// that was copied.
 func (c *Cloud) Stack(ctx context.Context, logFile string, onLine func(string)) error {
 	began := time.Now()
+	args := []string{"./stack.sh"}
+	if c.options.Config.BaseLayer != "" {
+		args = append(args, "--again")
+	}
 	_, err := c.node.Run(ctx, node.Command{User: stackUser, Command: exec.Command{
-		Args: []string{"./stack.sh"}, Dir: c.TreeDir(config.Base), Env: c.environ(),
+		Args: args, Dir: c.TreeDir(config.Base), Env: c.environ(),
 		Log: logFile, OnLine: onLine, Timeout: c.options.Config.ScriptTimeout,
 	}})
 	c.took("stack.sh", report.StackSh, began)

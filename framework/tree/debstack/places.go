@@ -69,9 +69,11 @@ func (c *Cloud) targetLower() string {
 }
 
 // environ is the environment of the trees' own scripts.
-func (c *Cloud) environ() []string {
+func (c *Cloud) environ() []string { return environ(c.options.Config) }
+
+func environ(settings *config.Config) []string {
 	return []string{
-		"HOME=" + c.options.Config.StackRoot, "USER=" + stackUser, "LOGNAME=" + stackUser, "SHELL=/bin/bash",
+		"HOME=" + settings.StackRoot, "USER=" + stackUser, "LOGNAME=" + stackUser, "SHELL=/bin/bash",
 		"LANG=C.UTF-8", "TERM=dumb", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	}
 }
