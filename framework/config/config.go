@@ -47,12 +47,14 @@ type Config struct {
 	Keep               Keep
 	Resume             bool
 
-	DebianMirror   string // without trailing slash; "" = the host's own
-	NodeAddress    netip.Prefix
-	FloatingRange  netip.Prefix
-	ServiceTimeout time.Duration
-	ScriptTimeout  time.Duration
-	SuiteTimeout   time.Duration
+	DebianMirror string // without trailing slash; "" = the host's own
+	NodeAddress  netip.Prefix
+	// AllowExpiredArchive: a suite is used although its Release file has expired.
+	AllowExpiredArchive bool
+	FloatingRange       netip.Prefix
+	ServiceTimeout      time.Duration
+	ScriptTimeout       time.Duration
+	SuiteTimeout        time.Duration
 
 	Localrc, Pluginrc File
 	PluginrcText      string // GRENADE_PLUGINRC: read after Pluginrc

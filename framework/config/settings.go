@@ -113,6 +113,11 @@ func table() []setting {
 			parse: mirror,
 		},
 		{
+			name: "ALLOW_EXPIRED_ARCHIVE", fallback: "False",
+			help:  "use a suite although its Release file says that it is not valid any more",
+			parse: boolean(func(c *Config) *bool { return &c.AllowExpiredArchive }),
+		},
+		{
 			name: "NODE_ADDRESS", fallback: "10.99.0.2/24",
 			help:  "IPv4 address of the node with its network, which must be free on this machine",
 			parse: nodeAddress,

@@ -15,6 +15,7 @@ import (
 	"path"
 	"sort"
 	"strings"
+	"time"
 )
 
 // Archive is the state of one suite of a Debian archive.
@@ -24,11 +25,22 @@ type Archive struct {
 	// Digest stands for what can be installed from the suite's component main: it changes when, and only when, the
 	// package index does. Re-signing a Release file, a new date in it, or a change in another component leave it alone.
 	Digest string
+	// Expired is how long ago the state ceased to be valid, where that was allowed; else 0.
+	Expired time.Duration
+	// indexes are the lists of what can be installed.
+	indexes []indexFile
+}
+
+// indexFile is a compressed package index.
+type indexFile struct {
+	path   string // below dists/<suite>
+	sha256 string
 }
 
 // releaseFile is the part of an InRelease file that we use (Debian repository format, "Release" files).
 type releaseFile struct {
 	origin, suite, codename string
+	validUntil              time.Time         // zero: for ever
 	sha256                  map[string]string // by path below dists/<suite>
 }
 
@@ -60,6 +72,12 @@ func parseRelease(text []byte) (releaseFile, error) {
 			found.suite = value
 		case "Codename":
 			found.codename = value
+		case "Valid-Until":
+			until, err := time.Parse(time.RFC1123, strings.Replace(value, "UTC", "GMT", 1))
+			if err != nil {
+				return found, fmt.Errorf("Release file: Valid-Until: %w", err)
+			}
+			found.validUntil = until
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -70,6 +88,19 @@ func parseRelease(text []byte) (releaseFile, error) {
 		return found, errors.New("what was received is no Release file: it has neither Codename nor Suite")
 	}
 	return found, nil
+}
+
+// indexes are the package indexes of component main for one architecture, as far as they are packed with xz: Debian's
+// all are.
+func (r releaseFile) indexes(arch string) []indexFile {
+	var found []indexFile
+	for _, binary := range []string{arch, "all"} {
+		name := "main/binary-" + binary + "/Packages.xz"
+		if sum, listed := r.sha256[name]; listed {
+			found = append(found, indexFile{path: name, sha256: sum})
+		}
+	}
+	return found
 }
 
 // digest sums up the package indexes of component main for one architecture.

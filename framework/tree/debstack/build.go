@@ -91,6 +91,9 @@ func (b *Mmdebstrap) Build(ctx context.Context, order BuildOrder, progress func(
 	for _, option := range b.Mirror.proxies.aptOptions() {
 		args = append(args, "--aptopt="+option)
 	}
+	if b.Mirror.AllowExpired {
+		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)
+	}
 	if keyring := archiveKeyring(); keyring != "" {
 		args = append(args, "--keyring="+keyring)
 	}

@@ -35,6 +35,8 @@ type Cloud struct {
 	// stopTarget ends the making of the target's root.
 	stopTarget context.CancelFunc
 	saved      savedCloud
+	// leftOut are the libs whose packages a suite's archive lacks.
+	leftOut map[string][]string
 	// layer is the base cloud that was copied instead of made.
 	layer layer
 
@@ -77,7 +79,7 @@ func NewCloud(options CloudOptions) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cloud{options: options, shell: shell, known: known}, nil
+	return &Cloud{options: options, shell: shell, known: known, leftOut: map[string][]string{}}, nil
 }
 
 // Requires returns the closure of the projects' requirements as the embedded
@@ -93,8 +95,12 @@ func Requires(projects []string) ([]string, error) {
 // Start makes the node: base root, boot, trees. The target's root is built
 // beside it, and first needed by PrepareTarget.
 func (c *Cloud) Start(ctx context.Context, services []string) error {
-	cache, err := c.cache(ctx)
+	cache, mirror, err := c.cache(ctx)
 	if err != nil {
+		return err
+	}
+	c.options.Progress("whether both releases have the packages")
+	if err := c.checkPair(ctx, cache, mirror, services); err != nil {
 		return err
 	}
 	c.ensureTarget(ctx, cache)
@@ -123,12 +129,13 @@ func (c *Cloud) Start(ctx context.Context, services []string) error {
 	return c.boot(ctx, cache)
 }
 
-func (c *Cloud) cache(ctx context.Context) (*Cache, error) {
+func (c *Cloud) cache(ctx context.Context) (*Cache, *Mirror, error) {
 	mirror, err := FindMirror(ctx, c.options.Config.DebianMirror, Host{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return &Cache{Dir: c.options.Config.CacheDir, Archives: mirror, Builder: &Mmdebstrap{Mirror: mirror}}, nil
+	mirror.AllowExpired = c.options.Config.AllowExpiredArchive
+	return &Cache{Dir: c.options.Config.CacheDir, Archives: mirror, Builder: &Mmdebstrap{Mirror: mirror}}, mirror, nil
 }
 
 // ensureTarget starts to build or check the target's root.
@@ -145,10 +152,11 @@ func (c *Cloud) ensureTarget(ctx context.Context, cache *Cache) {
 	}()
 }
 
-// want is the root of a release. It holds every service that the tree knows,
-// so that one root serves every selection.
+// want is the root of a release. It holds every service that the tree knows
+// and the archive has, so that one root serves every selection.
 func (c *Cloud) want(release config.Release) Want {
-	return Want{Release: release.Name, Suite: release.Suite, Packages: c.known.Packages(release.Number)}
+	there := slices.DeleteFunc(slices.Clone(c.known), func(lib Service) bool { return slices.Contains(c.leftOut[release.Suite], lib.Name) })
+	return Want{Release: release.Name, Suite: release.Suite, Packages: there.Packages(release.Number)}
 }
 
 // tellAge says that nobody could be asked whether the root is current.
@@ -246,8 +254,11 @@ func (c *Cloud) Attach(ctx context.Context) error {
 	if saved.TargetRoot != "" {
 		return nil
 	}
-	cache, err := c.cache(ctx)
+	cache, mirror, err := c.cache(ctx)
 	if err != nil {
+		return err
+	}
+	if err := c.checkPair(ctx, cache, mirror, saved.Services); err != nil {
 		return err
 	}
 	c.ensureTarget(ctx, cache)

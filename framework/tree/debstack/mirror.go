@@ -20,6 +20,9 @@ import (
 // MirrorSetting is the name of the setting that names a Debian archive.
 const MirrorSetting = "DEBIAN_MIRROR"
 
+// ExpiredSetting is the name of the setting that accepts an archive which is not valid any more.
+const ExpiredSetting = "ALLOW_EXPIRED_ARCHIVE"
+
 // archiveTimeout is how long all candidates together may take to answer before a cached root is used instead.
 const archiveTimeout = 5 * time.Second
 
@@ -52,6 +55,9 @@ type Mirror struct {
 	client     *http.Client
 	arch       string
 	timeout    time.Duration
+	// AllowExpired accepts a state of the archive whose Release file says that it is too old: that of a suite which
+	// nobody updates any more, or updates too seldom.
+	AllowExpired bool
 }
 
 // FindMirror says where Debian packages come from: from mirror (the value of the setting DEBIAN_MIRROR) if it is not empty,
@@ -158,7 +164,14 @@ func (m *Mirror) ask(ctx context.Context, uri, suite string) (Archive, error) {
 	if err != nil {
 		return Archive{}, err
 	}
-	return Archive{Mirror: uri, Suite: suite, Digest: digest}, nil
+	archive := Archive{Mirror: uri, Suite: suite, Digest: digest, indexes: release.indexes(m.arch)}
+	if age := time.Since(release.validUntil); !release.validUntil.IsZero() && age > 0 {
+		if !m.AllowExpired {
+			return Archive{}, fmt.Errorf("its Release file expired %s ago, set %s=True to use it all the same", roundAge(age), ExpiredSetting)
+		}
+		archive.Expired = age
+	}
+	return archive, nil
 }
 
 // String names the candidates as configured, without passwords.
