@@ -27,8 +27,8 @@ const indexTimeout = 2 * time.Minute
 
 // checkPair finds out, before anything is built, whether both releases' archives have the packages of the cloud's
 // services. It is ErrSetting when they do not, and names what is missing where. Services that this cloud does not hold
-// are left out of the roots if their packages are missing, which is noted. An archive that does not answer is no
-// obstacle here: a cached root may do.
+// are left out of the roots if their packages are missing, which is noted. An archive that does not answer is an
+// obstacle only where there is no cached root either.
 func (c *Cloud) checkPair(ctx context.Context, cache *Cache, mirror *Mirror, services []string) error {
 	var refused []string
 	for _, release := range c.releases() {
@@ -36,6 +36,13 @@ func (c *Cloud) checkPair(ctx context.Context, cache *Cache, mirror *Mirror, ser
 		if err != nil {
 			if ctx.Err() != nil {
 				return fmt.Errorf("packages of %s: %w", release.Suite, ctx.Err())
+			}
+			cached, broken := cache.entries(setPrefix(release.Suite, cache.setHash(c.want(release).Packages)))
+			if broken != nil {
+				return broken
+			}
+			if len(cached) == 0 {
+				return err
 			}
 			continue
 		}

@@ -104,7 +104,7 @@ func TestAPairWhosePackagesAreMissingIsRefusedBeforeAnythingIsBuilt(t *testing.T
 			archive := newFakeArchive(t, map[string]string{"trixie": test.trixie, "forky": test.forky}, time.Now().Add(time.Hour))
 			var notes []string
 			cloud := pairCloud(t, &notes, libs)
-			cache := &Cache{Dir: t.TempDir()}
+			cache := &Cache{Dir: t.TempDir(), Builder: &Mmdebstrap{}}
 			err := cloud.checkPair(t.Context(), cache, fakeMirror(t, archive.URL), test.services)
 			if test.refused != "" {
 				g.Expect(err).To(MatchError(ErrSetting))
@@ -122,6 +122,21 @@ func TestAPairWhosePackagesAreMissingIsRefusedBeforeAnythingIsBuilt(t *testing.T
 			g.Expect(archive.downloads).To(Equal(2), "the second time, the lists come from the cache")
 		})
 	}
+}
+
+func TestAnArchiveThatIsGoneAndNoCachedRoot(t *testing.T) {
+	g := NewWithT(t)
+	archive := newFakeArchive(t, map[string]string{"trixie": "keystone"}, time.Now().Add(time.Hour))
+	var notes []string
+	cloud := pairCloud(t, &notes, map[string]string{"keystone": "# services: key\n# packages: keystone\n"})
+	cache := &Cache{Dir: t.TempDir(), Builder: &Mmdebstrap{}}
+	err := cloud.checkPair(t.Context(), cache, fakeMirror(t, archive.URL), []string{"keystone"})
+	g.Expect(err).To(MatchError(And(ErrEnvironment, ContainSubstring("suite forky"))))
+
+	// What a cached root is good for, its own check says.
+	entry := setPrefix("forky", cache.setHash(cloud.want(config.Releases()[2]).Packages)) + "0"
+	g.Expect(os.MkdirAll(filepath.Join(cache.Roots(), entry), 0o700)).To(Succeed())
+	g.Expect(cloud.checkPair(t.Context(), cache, fakeMirror(t, archive.URL), []string{"keystone"})).To(Succeed())
 }
 
 func TestAnIndexThatIsNotTheListedOneIsAnError(t *testing.T) {
