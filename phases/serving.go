@@ -18,7 +18,7 @@ func (r *Run) verifyServing(ctx context.Context, project string, side config.Sid
 	if !known || service.Port == 0 {
 		return nil
 	}
-	url := fmt.Sprintf("http://%s:%d/", r.cloud.Node().Address(), service.Port)
+	url := fmt.Sprintf("http://%s:%d/%s", r.cloud.Node().Address(), service.Port, strings.TrimPrefix(service.Health, "/"))
 	if err := probe.WaitHTTP(ctx, url, answers, r.progress.Waiting); err != nil {
 		return fmt.Errorf("%s's API: %w", project, err)
 	}

@@ -14,7 +14,7 @@ import (
 // files holds the shell that scripts source and the in-tree plugins. It is
 // never written to.
 //
-//go:embed all:shell all:10_keystone all:15_placement all:40_glance
+//go:embed all:shell all:[0-9][0-9]_*
 var files embed.FS
 
 const (

@@ -27,6 +27,9 @@ type Service struct {
 	Packages []string
 	// Port is where its API listens, 0 when it has none.
 	Port int
+	// Health is the path that its API answers to somebody without a token;
+	// empty: its root.
+	Health string
 	// Config are its operator-owned configuration files, relative to /etc.
 	Config []string
 }

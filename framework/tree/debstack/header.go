@@ -22,6 +22,7 @@ import (
 //	# units-removed: <unit>: <reason>  that only the base release has
 //	# helpers: <unit>: dnsmasq haproxy programs of the data plane that the unit starts and that outlive it
 //	# port: 9292                       where its API listens
+//	# health: /healthcheck             what its API answers without a token, when that is not /
 //	# config: glance/glance-api.conf   what operators own, below /etc; carried over to the target
 //	# state: glance                    its directories below /var/lib and /var/log
 //
@@ -40,8 +41,10 @@ type Service struct {
 	// Helpers are the names of the data plane's programs that a unit starts, and that run on when it is stopped.
 	Helpers map[string][]string
 	Port    int // 0: it has no API
-	Config  []string
-	State   []string
+	// Health is the path that its API answers to somebody without a token, "" for /.
+	Health string
+	Config []string
+	State  []string
 }
 
 // headerLine is a key that stands alone before a colon. Prose begins with a capital or goes on before its colon.
@@ -107,6 +110,11 @@ func (s *Service) set(key, value string) error {
 			return fmt.Errorf("port %q is no port number", value)
 		}
 		s.Port = port
+	case "health":
+		if !strings.HasPrefix(value, "/") || len(words) != 1 {
+			return fmt.Errorf("%q is not the path of a URL", value)
+		}
+		s.Health = value
 	case "shellcheck":
 		// A directive of that tool has the same shape.
 	default:

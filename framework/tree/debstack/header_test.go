@@ -32,6 +32,7 @@ func TestServiceHeader(t *testing.T) {
 # units-added: neutron-periodic-workers: split off from the API: since 2024.2
 # units-removed: neutron-server.service: replaced by uWSGI
 # port: 9696
+# health: /healthcheck
 # config: neutron/neutron.conf neutron/plugins
 # state: neutron
 # shellcheck shell=bash
@@ -50,7 +51,7 @@ set_up() { :; }
 		UnitsRemoved:  map[string]string{"neutron-server": "replaced by uWSGI"},
 		PackagesSince: map[string][]string{"2025.1": {"neutron-periodic-workers"}},
 		Helpers:       map[string][]string{"neutron-l3-agent": {"haproxy", "radvd"}},
-		Port:          9696, Config: []string{"neutron/neutron.conf", "neutron/plugins"}, State: []string{"neutron"},
+		Port:          9696, Health: "/healthcheck", Config: []string{"neutron/neutron.conf", "neutron/plugins"}, State: []string{"neutron"},
 	}))
 	g.Expect(services.Packages("2022.2")).To(Equal([]string{"neutron-l3-agent", "neutron-server"}))
 	g.Expect(services.Packages("2026.1")).To(Equal([]string{"neutron-l3-agent", "neutron-periodic-workers", "neutron-server"}))
@@ -59,13 +60,14 @@ set_up() { :; }
 func TestServiceHeaderMistakesAreReportedTogether(t *testing.T) {
 	g := NewWithT(t)
 	_, err := libs(map[string]string{
-		"glance": "# requires: keystone\n# require: x\n# port: http\n# packages-since: x\n# helpers: x\n",
+		"glance": "# requires: keystone\n# require: x\n# port: http\n# packages-since: x\n# helpers: x\n# health: healthy\n",
 		"nova":   "# what it is\n# units-added: nova-x\n# requires: neutrom\n",
 	}).Services()
 	g.Expect(err).To(MatchError(ErrSetting))
 	g.Expect(err).To(MatchError(And(
 		ContainSubstring(`lib/glance:2: "require" is not among the keys`), ContainSubstring(`lib/glance:3: port "http"`),
 		ContainSubstring(`lib/glance:4: "x" is not "<release number> <package>…"`), ContainSubstring(`lib/glance:5: "x" is not "<unit>: <program>…"`),
+		ContainSubstring(`lib/glance:6: "healthy" is not the path of a URL`),
 		ContainSubstring(`lib/nova:2: "nova-x" is not "<unit>: <reason>"`), ContainSubstring("requires neutrom, but the tree has no lib/neutrom"),
 		ContainSubstring("requires keystone, but the tree has no lib/keystone"))))
 }

@@ -8,7 +8,7 @@ set -o errexit -o nounset -o pipefail
 TOP_DIR=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=stackrc
 source "$TOP_DIR/stackrc"
-for lib in stack database rpc_backend memcached tls apache keystone glance placement; do
+for lib in stack database rpc_backend memcached tls apache keystone glance placement swift; do
     # shellcheck source=/dev/null
     source "$TOP_DIR/lib/$lib"
 done
@@ -37,10 +37,10 @@ STEPS_BEGIN=${EPOCHREALTIME/./}
 
 # services: the enabled ones of those that this tree has, in the order in which they need each other.
 services=()
-for name in keystone glance placement; do
+for name in keystone glance placement swift; do
     if is_service_enabled "$name"; then services+=("$name"); fi
 done
-known=" mysql rabbit $(for name in keystone glance placement; do lib_header $name services; done | paste -s -d ' ') "
+known=" mysql rabbit $(for name in keystone glance placement swift; do lib_header $name services; done | paste -s -d ' ') "
 for name in ${ENABLED_SERVICES//,/ }; do
     [[ $known == *" $name "* ]] || die $LINENO "ENABLED_SERVICES has $name; debstack knows$known"
 done

@@ -5,12 +5,12 @@ set -o errexit -o nounset -o pipefail
 TOP_DIR=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=stackrc
 source "$TOP_DIR/stackrc"
-for lib in stack database rpc_backend memcached keystone glance placement; do
+for lib in stack database rpc_backend memcached keystone glance placement swift; do
     # shellcheck source=/dev/null
     source "$TOP_DIR/lib/$lib"
 done
 
-for name in glance placement keystone; do
+for name in swift glance placement keystone; do
     if is_service_enabled "$name"; then "stop_$name"; fi
 done
 for name in rabbit mysql; do
