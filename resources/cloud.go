@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,15 @@ type Cloud struct {
 	Section string
 	// Log is the run's log; default: discard.
 	Log *logrus.Entry
+	// PublicNetwork is the name of the external network that floating addresses
+	// come from. Default "public", as DevStack's PUBLIC_NETWORK_NAME.
+	PublicNetwork string
+	// GuestImage is the name of the image that guests boot, one that answers over
+	// HTTP (see resources/guest). Default "grenade-guest".
+	GuestImage string
+	// GuestFlavor is the name of the flavor that guests have. Default "m1.nano", as
+	// DevStack's DEFAULT_INSTANCE_TYPE.
+	GuestFlavor string
 	// Tag is part of every name that a check makes, so that two runs against
 	// one cloud do not collide: the run id.
 	Tag string
@@ -60,6 +70,15 @@ func (c Cloud) Memory(project string) *Memory {
 	}
 	return &Memory{Store: c.Store, Section: section, Log: c.log().WithField("project", project)}
 }
+
+// PublicNetworkName returns PublicNetwork or its default.
+func (c Cloud) PublicNetworkName() string { return cmp.Or(c.PublicNetwork, "public") }
+
+// GuestImageName returns GuestImage or its default.
+func (c Cloud) GuestImageName() string { return cmp.Or(c.GuestImage, "grenade-guest") }
+
+// GuestFlavorName returns GuestFlavor or its default.
+func (c Cloud) GuestFlavorName() string { return cmp.Or(c.GuestFlavor, "m1.nano") }
 
 func (c Cloud) log() *logrus.Entry {
 	if c.Log != nil {

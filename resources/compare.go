@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -12,7 +13,7 @@ import (
 // Tolerated declares one attribute that may differ from what create saved.
 type Tolerated struct {
 	// Attribute is a path in the object: "token.issued_at". A trailing "*"
-	// stands for every path that begins so.
+	// stands for every path that begins so, "[*]" for any element of a list.
 	Attribute string
 	// Reason says why it may differ. It is for readers and must not be empty.
 	Reason string
@@ -260,7 +261,14 @@ func anyWithPrefix(flat map[string]string, prefix string) bool {
 	return false
 }
 
+// namedElement is the part of a path that names an element of a list. A list's
+// own path ends with "[]".
+var namedElement = regexp.MustCompile(`\[[^]]+\]`)
+
 func (t Tolerated) matches(path string) bool {
+	if strings.Contains(t.Attribute, "[*]") {
+		path = namedElement.ReplaceAllString(path, "[*]")
+	}
 	if prefix, ok := strings.CutSuffix(t.Attribute, "*"); ok {
 		return strings.HasPrefix(path, prefix)
 	}

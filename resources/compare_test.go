@@ -90,6 +90,17 @@ func TestToleratedAttributesMayDifferAndNothingElse(t *testing.T) {
 	g.Expect(m.Compare(t.Context(), PreUpgrade, []Object{fixed(t, `{"b": 3, "c": {}}`, table...)})).To(MatchError(ContainSubstring("o.b: 2 → 3")))
 }
 
+func TestOneAttributeOfEveryElementMayBeTolerated(t *testing.T) {
+	g := NewWithT(t)
+	m := memoryOf(t, `{"list": [{"id": "x", "a": 1, "b": 1}, {"id": "y", "a": 1, "b": 1}]}`)
+	table := []Tolerated{{Attribute: "list[*].a", Reason: "test"}}
+	g.Expect(m.Compare(t.Context(), PreUpgrade, []Object{fixed(t, `{"list": [{"id": "x", "a": 2, "b": 1}, {"id": "y", "a": 3, "b": 1}]}`, table...)})).To(Succeed())
+	g.Expect(m.Compare(t.Context(), PreUpgrade, []Object{fixed(t, `{"list": [{"id": "x", "a": 2, "b": 1}, {"id": "y", "a": 3, "b": 2}]}`, table...)})).
+		To(MatchError(ContainSubstring("o.list[y].b: 1 → 2")))
+	g.Expect(m.Compare(t.Context(), PreUpgrade, []Object{fixed(t, `{"list": [{"id": "x", "a": 1, "b": 1}]}`, table...)})).
+		To(MatchError(ContainSubstring("o.list[]")), "which elements there are is never tolerated with it")
+}
+
 func TestAnEntryThatToleratesNothingFails(t *testing.T) {
 	m := memoryOf(t, `{"a": 1}`)
 	err := m.Compare(t.Context(), PostUpgrade, []Object{fixed(t, `{"a": 1}`, Tolerated{Attribute: "b", Reason: "test"})})

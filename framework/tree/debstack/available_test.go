@@ -132,7 +132,7 @@ func TestAnArchiveThatIsGoneAndNoCachedRoot(t *testing.T) {
 	cache := &Cache{Dir: t.TempDir(), Builder: &Mmdebstrap{}}
 	err := cloud.checkPair(t.Context(), cache, fakeMirror(t, archive.URL), []string{"keystone"})
 	g.Expect(err).To(MatchError(ErrEnvironment))
-	g.Expect(err).To(MatchError(ContainSubstring("suite forky"))))
+	g.Expect(err).To(MatchError(ContainSubstring("suite forky")))
 
 	// What a cached root is good for, its own check says.
 	entry := setPrefix("forky", cache.setHash(cloud.want(config.Releases()[2]).Packages)) + "0"

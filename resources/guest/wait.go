@@ -1,0 +1,93 @@
+package guest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
+
+	"grenade/resources"
+)
+
+// AwaitStatus waits until a server has the status ("ACTIVE", "SHUTOFF") and no
+// task is under way. A server in ERROR ends it at once with nova's fault.
+func AwaitStatus(ctx context.Context, compute *gophercloud.ServiceClient, server, status string) error {
+	return resources.WaitFor(ctx, resources.Wait{Object: "server " + server + " to be " + status, Limit: activeWithin, Every: 500 * time.Millisecond},
+		func(ctx context.Context) (resources.Progress, error) {
+			seen, err := look(ctx, compute, server)
+			return seen.progress(status), err
+		})
+}
+
+// seen is what a look at a server shows.
+type seen struct {
+	status, task, fault string
+}
+
+func look(ctx context.Context, compute *gophercloud.ServiceClient, server string) (seen, error) {
+	found, err := servers.Get(ctx, compute, server).Extract()
+	if err != nil {
+		return seen{}, err //nolint:wrapcheck // callers name the server
+	}
+	return seen{status: found.Status, task: found.TaskState, fault: found.Fault.Message}, nil
+}
+
+func (s seen) String() string {
+	if s.task == "" {
+		return s.status
+	}
+	return s.status + ", " + s.task
+}
+
+func (s seen) progress(wanted string) resources.Progress {
+	fault := s.fault
+	if fault == "" {
+		fault = "nova tells no fault"
+	}
+	return resources.Progress{
+		Status: s.String(), Done: s.status == wanted && s.task == "", Failed: s.status == "ERROR", Fault: fault,
+	}
+}
+
+// AwaitAnswer waits until the guest answers on its floating address. A server
+// that goes into ERROR meanwhile ends it at once; when time is up, the error has
+// the end of the guest's console.
+func (g Guest) AwaitAnswer(ctx context.Context, compute *gophercloud.ServiceClient) error {
+	server, err := g.ServerID()
+	if err != nil {
+		return err
+	}
+	responder, err := g.Responder()
+	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("server %s to answer on %s", server, responder.Address)
+	err = resources.WaitFor(ctx, resources.Wait{Object: what, Limit: answersWithin}, func(ctx context.Context) (resources.Progress, error) {
+		quick, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		_, answer := responder.State(quick)
+		if answer == nil {
+			return resources.Progress{Done: true}, nil
+		}
+		now, err := look(ctx, compute, server)
+		progress := now.progress("")
+		progress.Status += "; " + answer.Error()
+		return progress, err
+	})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return fmt.Errorf("%w; the end of its console: %s", err, consoleEnd(ctx, compute, server))
+}
+
+// consoleEnd is for an error message: what it cannot get, it says.
+func consoleEnd(ctx context.Context, compute *gophercloud.ServiceClient, server string) string {
+	text, err := servers.ShowConsoleOutput(ctx, compute, server, servers.ShowConsoleOutputOpts{Length: 15}).Extract()
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " | ")
+}

@@ -1,0 +1,87 @@
+package guest
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+	. "github.com/onsi/gomega"
+
+	"grenade/resources"
+)
+
+// fakeNova has one server, which shows one state after the other.
+type fakeNova struct {
+	shows []map[string]any
+	looks int
+}
+
+func (f *fakeNova) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	state := f.shows[min(f.looks, len(f.shows)-1)]
+	f.looks++
+	w.Header().Set("Content-Type", "application/json")
+	if state == nil {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"server": state})
+}
+
+func newFakeNova(t *testing.T, shows ...map[string]any) (*fakeNova, *gophercloud.ServiceClient) {
+	t.Helper()
+	fake := &fakeNova{shows: shows}
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+	return fake, &gophercloud.ServiceClient{
+		ProviderClient: &gophercloud.ProviderClient{}, Endpoint: server.URL + "/", Type: "compute", Microversion: Microversion,
+	}
+}
+
+func TestAServerInErrorEndsTheWaitWithItsFault(t *testing.T) {
+	_, compute := newFakeNova(t,
+		map[string]any{"status": "BUILD", "OS-EXT-STS:task_state": "spawning"},
+		map[string]any{"status": "ERROR", "OS-EXT-STS:task_state": "spawning", "fault": map[string]any{"code": 500, "message": "No valid host was found."}},
+	)
+	began := time.Now()
+	err := AwaitStatus(t.Context(), compute, "4711", "ACTIVE")
+	g := NewWithT(t)
+	g.Expect(err).To(MatchError(And(ContainSubstring("server 4711"), ContainSubstring("No valid host was found."))))
+	g.Expect(time.Since(began)).To(BeNumerically("<", 10*time.Second))
+}
+
+func TestAServerWithATaskUnderWayIsNotReady(t *testing.T) {
+	fake, compute := newFakeNova(t,
+		map[string]any{"status": "ACTIVE", "OS-EXT-STS:task_state": "powering-off"},
+		map[string]any{"status": "SHUTOFF"},
+	)
+	g := NewWithT(t)
+	g.Expect(AwaitStatus(t.Context(), compute, "4711", "SHUTOFF")).To(Succeed())
+	g.Expect(fake.looks).To(Equal(2))
+}
+
+func TestADeletionThatNovaGaveUpIsNotWaitedFor(t *testing.T) {
+	_, compute := newFakeNova(t, map[string]any{"status": "ERROR", "fault": map[string]any{"message": "libvirt is away"}})
+	err := lookAtDeleted(t.Context(), compute, "4711")
+	g := NewWithT(t)
+	g.Expect(err).To(MatchError(ContainSubstring("libvirt is away")))
+	g.Expect(resources.IsGone(err)).To(BeFalse())
+
+	_, compute = newFakeNova(t, nil)
+	g.Expect(resources.IsGone(lookAtDeleted(t.Context(), compute, "4711"))).To(BeTrue())
+}
+
+func TestRemoveOfWhatWasNeverMadeAsksNobody(t *testing.T) {
+	cloud := resources.Cloud{AuthURL: "http://127.0.0.1:1/v3", Store: &resources.Store{Dir: t.TempDir()}}
+	guest := Guest{Cloud: cloud, Memory: cloud.Memory("nova"), Name: "guest"}
+	NewWithT(t).Expect(guest.Remove(t.Context())).To(Succeed())
+}
+
+func TestMakeSaysWhoMakesTheNetwork(t *testing.T) {
+	cloud := resources.Cloud{AuthURL: "http://127.0.0.1:1/v3", Tag: "unit", Store: &resources.Store{Dir: t.TempDir()}}
+	guest := Guest{Cloud: cloud, Memory: cloud.Memory("nova"), Name: "guest"}
+	NewWithT(t).Expect(guest.Make(t.Context(), Options{})).To(MatchError(And(
+		ContainSubstring("early_create"), ContainSubstring("[native-neutron] shared.network_id"))))
+}
