@@ -10,6 +10,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/projects"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/roles"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
 )
 
@@ -71,18 +72,26 @@ func (a Account) Make(ctx context.Context, identity *gophercloud.ServiceClient) 
 }
 
 func roleID(ctx context.Context, identity *gophercloud.ServiceClient, name string) (string, error) {
-	page, err := roles.List(identity, roles.ListOpts{Name: name}).AllPages(ctx)
+	found, err := rolesNamed(ctx, identity, name)
 	if err != nil {
-		return "", fmt.Errorf("look for role %s: %w", name, err)
-	}
-	found, err := roles.ExtractRoles(page)
-	if err != nil {
-		return "", fmt.Errorf("look for role %s: %w", name, err)
+		return "", err
 	}
 	if len(found) != 1 {
 		return "", fmt.Errorf("look for role %s: the cloud has %d of that name", name, len(found))
 	}
 	return found[0].ID, nil
+}
+
+func rolesNamed(ctx context.Context, identity *gophercloud.ServiceClient, name string) ([]roles.Role, error) {
+	page, err := roles.List(identity, roles.ListOpts{Name: name}).AllPages(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for role %s: %w", name, err)
+	}
+	found, err := roles.ExtractRoles(page)
+	if err != nil {
+		return nil, fmt.Errorf("look for role %s: %w", name, err)
+	}
+	return found, nil
 }
 
 // ProjectID returns the saved id.
@@ -104,6 +113,52 @@ func (a Account) Login(ctx context.Context) (*gophercloud.ProviderClient, error)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("log in as the check's own user %s (%s): %w", a.Name, user, err)
+	}
+	return provider, nil
+}
+
+// Enter logs the administrator in to the account's project, for a service that
+// knows no administrator of all projects: he gives himself the role that the
+// account's own user has, who may have lost it, and those of more that the cloud
+// has. The roles go with the project. A project that is gone is an error for which
+// IsGone holds.
+func (a Account) Enter(ctx context.Context, identity *gophercloud.ServiceClient, more ...string) (*gophercloud.ProviderClient, error) {
+	project, err := a.ProjectID()
+	if err != nil {
+		return nil, err
+	}
+	result, ok := identity.GetAuthResult().(tokens.CreateResult)
+	if !ok {
+		return nil, fmt.Errorf("who the administrator is: %T is no token of the Identity API", identity.GetAuthResult())
+	}
+	user, err := result.ExtractUser()
+	if err != nil {
+		return nil, fmt.Errorf("who the administrator is: %w", err)
+	}
+	role, err := roleID(ctx, identity, memberRole)
+	if err != nil {
+		return nil, err
+	}
+	given := []string{role}
+	for _, name := range more {
+		found, err := rolesNamed(ctx, identity, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, role := range found {
+			given = append(given, role.ID)
+		}
+	}
+	for _, role := range given {
+		if err := roles.Assign(ctx, identity, role, roles.AssignOpts{UserID: user.ID, ProjectID: project}).ExtractErr(); err != nil {
+			return nil, fmt.Errorf("give the administrator role %s in project %s (%s): %w", role, project, a.Name, err)
+		}
+	}
+	provider, err := a.Cloud.Login(ctx, gophercloud.AuthOptions{
+		UserID: user.ID, Password: a.Cloud.Admin.Password, Scope: &gophercloud.AuthScope{ProjectID: project},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("log in to project %s (%s) as administrator: %w", project, a.Name, err)
 	}
 	return provider, nil
 }

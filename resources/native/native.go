@@ -6,6 +6,7 @@ import (
 	"grenade/resources/glance"
 	"grenade/resources/keystone"
 	"grenade/resources/placement"
+	"grenade/resources/swift"
 )
 
 // Checks returns every native check, by project.
@@ -14,5 +15,6 @@ func Checks(cloud resources.Cloud) map[string]resources.Check {
 		keystone.Project:  keystone.New(cloud),
 		glance.Project:    glance.New(cloud),
 		placement.Project: placement.New(cloud),
+		swift.Project:     swift.New(cloud),
 	}
 }

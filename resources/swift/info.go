@@ -1,0 +1,164 @@
+package swift
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gophercloud/gophercloud/v2"
+
+	"grenade/resources"
+)
+
+// features says which of the cluster's optional parts the check uses: those that
+// it had when create asked.
+type features struct {
+	Versions bool `json:"versions"`
+	TempURL  bool `json:"tempurl"`
+	Large    bool `json:"slo"`
+	Dynamic  bool `json:"dlo"`
+	Symlink  bool `json:"symlink"`
+}
+
+func featuresOf(info map[string]any) features {
+	has := func(name string) bool { _, ok := info[name]; return ok }
+	return features{
+		Versions: has("object_versioning"), TempURL: has("tempurl"), Large: has("slo"), Dynamic: has("dlo"), Symlink: has("symlink"),
+	}
+}
+
+func (c *check) features() (features, error) {
+	var used features
+	text, err := c.memory.Get(keyFeatures)
+	if err != nil {
+		return used, err
+	}
+	if err := json.Unmarshal([]byte(text), &used); err != nil {
+		return used, fmt.Errorf("[%s] %s in the store: %w", c.memory.Section, keyFeatures, err)
+	}
+	return used, nil
+}
+
+// info is what swift tells everybody about itself (API reference, "List
+// activated capabilities").
+func info(ctx context.Context, client *gophercloud.ServiceClient) (map[string]any, error) {
+	root, _, found := strings.Cut(client.Endpoint, "/v1/")
+	if !found {
+		return nil, fmt.Errorf("swift's endpoint %s has no /v1/ in it", client.Endpoint)
+	}
+	body, err := get(ctx, client, root+"/info")
+	if err != nil {
+		return nil, err
+	}
+	told, ok := body.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("GET %s/info: the answer is %T, wanted an object", root, body)
+	}
+	return told, nil
+}
+
+// infoObject compares everything that /info tells but the version: a part that
+// is gone is a change, a limit that moved, too.
+func (s *session) infoObject() resources.Object {
+	return resources.Object{
+		Name:  "info",
+		Fetch: func(ctx context.Context) (any, error) { return info(ctx, s.owner) },
+		Tolerated: []resources.Tolerated{
+			{Attribute: "swift.version", Reason: "the software's own version, compared apart: it may rise"},
+		},
+	}
+}
+
+// recordInfo saves what compareInfo compares. There are no microversions in
+// swift: the software's version is the only number that it shows.
+func (s *session) recordInfo(ctx context.Context) error {
+	told, err := info(ctx, s.owner)
+	if err != nil {
+		return fmt.Errorf("swift's version: %w", err)
+	}
+	version, err := versionIn(told)
+	if err != nil {
+		return err
+	}
+	if err := s.check.memory.Save(ctx, map[string]string{keyVersion: version}); err != nil {
+		return err
+	}
+	return s.check.memory.Record(ctx, []resources.Object{s.infoObject()})
+}
+
+// compareInfo fails when the version fell, or something that swift told is not
+// told any more.
+func (s *session) compareInfo(ctx context.Context, stage resources.Stage) error {
+	if err := s.check.memory.Compare(ctx, stage, []resources.Object{s.infoObject()}); err != nil {
+		return err
+	}
+	saved, err := s.check.memory.Get(keyVersion)
+	if err != nil {
+		return err
+	}
+	told, err := info(ctx, s.owner)
+	if err != nil {
+		return fmt.Errorf("swift's version: %w", err)
+	}
+	seen, err := versionIn(told)
+	if err != nil {
+		return err
+	}
+	if fell(saved, seen) || stage == resources.PreUpgrade && saved != seen {
+		want := saved
+		if stage == resources.PostUpgrade {
+			want += " or higher"
+		}
+		return s.difference(stage, resources.Change{Attribute: "info.swift.version", Saved: want, Seen: seen})
+	}
+	return nil
+}
+
+func versionIn(info map[string]any) (string, error) {
+	swift, _ := info["swift"].(map[string]any)
+	version, ok := swift["version"].(string)
+	if !ok {
+		return "", fmt.Errorf("swift's /info names no version")
+	}
+	return version, nil
+}
+
+// fell says whether a version is lower than an earlier one: "2.9.0" than
+// "2.30.1". What follows the numbers ("2.36.0.dev12") does not count.
+func fell(earlier, now string) bool {
+	before, after := strings.Split(earlier, "."), strings.Split(now, ".")
+	for i := range before {
+		a, err := strconv.Atoi(before[i])
+		if err != nil {
+			return false
+		}
+		if i >= len(after) {
+			return true
+		}
+		b, err := strconv.Atoi(after[i])
+		if err != nil {
+			return true
+		}
+		if a != b {
+			return b < a
+		}
+	}
+	return false
+}
+
+func (s *session) difference(stage resources.Stage, changes ...resources.Change) error {
+	return &resources.Difference{Subject: s.check.memory.Section + ", " + string(stage), Changes: changes}
+}
+
+// isRefused says whether an operation is not for this user, or switched off.
+func isRefused(err error) bool {
+	for _, status := range []int{http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusUnauthorized} {
+		if gophercloud.ResponseCodeIs(err, status) {
+			return true
+		}
+	}
+	return false
+}
