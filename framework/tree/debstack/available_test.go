@@ -136,7 +136,7 @@ func TestAnArchiveThatIsGoneAndNoCachedRoot(t *testing.T) {
 
 	// What a cached root is good for, its own check says.
 	entry := setPrefix("forky", cache.setHash(cloud.want(config.Releases()[2]).Packages)) + "0"
-	g.Expect(os.MkdirAll(filepath.Join(cache.Roots(), entry), 0o700)).To(Succeed())
+	g.Expect(os.MkdirAll(filepath.Join(cache.Dir, "roots", entry), 0o700)).To(Succeed())
 	g.Expect(cloud.checkPair(t.Context(), cache, fakeMirror(t, archive.URL), []string{"keystone"})).To(Succeed())
 }
 
