@@ -60,6 +60,18 @@ func (w *world) write(t *testing.T, path, text string, mode os.FileMode) string 
 	return path
 }
 
+// inTree are the projects of the in-tree plugins, in order.
+func inTree(t *testing.T) []string {
+	t.Helper()
+	dirs, err := filepath.Glob("[0-9][0-9]_*")
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	projects := make([]string, len(dirs))
+	for i, dir := range dirs {
+		_, projects[i], _ = strings.Cut(dir, "_")
+	}
+	return projects
+}
+
 // plugin writes an out-of-tree plugin and returns its directory.
 func (w *world) plugin(t *testing.T, name, settings string) string {
 	t.Helper()
