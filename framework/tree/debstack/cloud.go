@@ -341,10 +341,23 @@ func (c *Cloud) Stack(ctx context.Context, logFile string, onLine func(string)) 
 	}
 	_, err := c.node.Run(ctx, node.Command{User: stackUser, Command: exec.Command{
 		Args: args, Dir: c.TreeDir(config.Base), Env: c.environ(),
-		Log: logFile, OnLine: onLine, Timeout: c.options.Config.ScriptTimeout,
+		Log: logFile, OnLine: c.withNotes(onLine), Timeout: c.options.Config.ScriptTimeout,
 	}})
 	c.took("stack.sh", report.StackSh, began)
 	return err
+}
+
+// withNotes also tells Note what stack.sh wants people to know: its lines that
+// begin with "note: ".
+func (c *Cloud) withNotes(onLine func(string)) func(string) {
+	return func(line string) {
+		if text, ok := strings.CutPrefix(line, "note: "); ok {
+			c.options.Note(text)
+		}
+		if onLine != nil {
+			onLine(line)
+		}
+	}
 }
 
 // PrepareTarget waits for the target's root, makes it available in the node,

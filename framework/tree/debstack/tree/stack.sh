@@ -126,5 +126,9 @@ for name in "${services[@]}"; do
 done
 async_wait "${services[@]}"
 merge_config_group "$TOP_DIR/local.conf" test-config
+# What people should know of this cloud; the run's report shows lines that begin so.
+for name in "${services[@]}"; do
+    ! function_exists "${name}_notes" || "${name}_notes" | sed 's/^/note: /'
+done
 total=$((${EPOCHREALTIME/./} - STEPS_BEGIN))
 printf '%6.1f s           %s is up: %s\n' "$(_seconds "$total")" "${DEBSTACK_RELEASE:-the cloud}" "${services[*]}"
