@@ -75,9 +75,9 @@ func (g Guest) Responder() (Responder, error) {
 	return Responder{Address: address}, err
 }
 
-// network returns the id of the shared network.
-func (g Guest) network() (string, error) {
-	id, err := g.Cloud.Memory(networkProject).Get(keyNetwork)
+// Network returns the id of the network that guests are on.
+func Network(cloud resources.Cloud) (string, error) {
+	id, err := cloud.Memory(networkProject).Get(keyNetwork)
 	if err != nil {
 		return "", fmt.Errorf("the network for guests, which early_create of neutron's native check makes: %w", err)
 	}

@@ -60,7 +60,7 @@ func (g Guest) Make(ctx context.Context, options Options) error {
 	if g.Cloud.Tag == "" {
 		return resources.ErrNoTag
 	}
-	network, err := g.network()
+	network, err := Network(g.Cloud)
 	if err != nil {
 		return err
 	}

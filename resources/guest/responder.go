@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,7 +26,7 @@ type Responder struct {
 const BlockSize = 512
 
 const (
-	stateWithin = 10 * time.Second
+	stateWithin = 15 * time.Second
 	// diskWithin bounds one reading or writing: an emulated disk is slow.
 	diskWithin = 2 * time.Minute
 	// stateLimit is in bytes; a state has a few hundred.
@@ -43,6 +44,20 @@ func (r Responder) State(ctx context.Context) (State, error) {
 		return State{}, fmt.Errorf("state of guest %s: %w", r.Address, err)
 	}
 	return state, nil
+}
+
+// Metadata asks the guest what the cloud's metadata service tells it of itself:
+// OpenStack's meta_data.json.
+func (r Responder) Metadata(ctx context.Context) (map[string]any, error) {
+	body, err := r.call(ctx, stateWithin, http.MethodGet, "metadata", nil, nil, stateLimit)
+	if err != nil {
+		return nil, err
+	}
+	var document map[string]any
+	if err := json.Unmarshal(body, &document); err != nil {
+		return nil, fmt.Errorf("metadata of guest %s: read JSON: %w", r.Address, err)
+	}
+	return document, nil
 }
 
 // Read returns what is on one of the guest's disks, read past its page cache.

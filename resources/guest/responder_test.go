@@ -125,9 +125,9 @@ func TestUnalignedPlacesAreRefused(t *testing.T) {
 func TestPing(t *testing.T) {
 	g, ctx := NewWithT(t), t.Context()
 	err := Responder{Address: "127.0.0.1:80"}.Ping(ctx)
-	if err != nil && strings.Contains(err.Error(), "permission denied") {
+	if err != nil && strings.Contains(err.Error(), "operation not permitted") {
 		t.Skip("this user may not send pings")
 	}
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(Responder{Address: "guest"}.Ping(ctx)).To(MatchError(ContainSubstring("not an IP address")))
+	g.Expect(Responder{Address: "guest"}.Ping(ctx)).To(MatchError(ContainSubstring("no IP address")))
 }
