@@ -5,6 +5,7 @@ import (
 	"grenade/resources"
 	"grenade/resources/glance"
 	"grenade/resources/keystone"
+	"grenade/resources/nova"
 	"grenade/resources/placement"
 )
 
@@ -13,6 +14,7 @@ func Checks(cloud resources.Cloud) map[string]resources.Check {
 	return map[string]resources.Check{
 		keystone.Project:  keystone.New(cloud),
 		glance.Project:    glance.New(cloud),
+		nova.Project:      nova.New(cloud),
 		placement.Project: placement.New(cloud),
 	}
 }
