@@ -8,7 +8,9 @@ set -o errexit -o nounset -o pipefail
 TOP_DIR=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=stackrc
 source "$TOP_DIR/stackrc"
-for lib in stack database rpc_backend memcached tls apache keystone glance placement swift; do
+# All services that this tree has, in the order in which they need each other.
+all_services=(keystone glance placement swift neutron nova cinder horizon)
+for lib in stack database rpc_backend memcached tls apache "${all_services[@]}"; do
     # shellcheck source=/dev/null
     source "$TOP_DIR/lib/$lib"
 done
@@ -33,14 +35,19 @@ for name in ADMIN_PASSWORD DATABASE_PASSWORD RABBIT_PASSWORD SERVICE_PASSWORD; d
     [[ -n ${!name:-} ]] || die $LINENO "$name is not set: it belongs into $TOP_DIR/local.conf"
 done
 mkdir -p "$LOGDIR" "$SERVICE_DIR" 2>/dev/null || sudo install -d -o "$STACK_USER" "$LOGDIR" "$SERVICE_DIR"
+MILESTONES=$LOGDIR/milestones
+rm -rf "$MILESTONES"
+mkdir "$MILESTONES"
 STEPS_BEGIN=${EPOCHREALTIME/./}
 
-# services: the enabled ones of those that this tree has, in the order in which they need each other.
 services=()
-for name in keystone glance placement swift; do
-    if is_service_enabled "$name"; then services+=("$name"); fi
+known=" mysql rabbit "
+for name in "${all_services[@]}"; do
+    known+="$(lib_header "$name" services) "
+    is_service_enabled "$name" || continue
+    function_exists "install_$name" || die $LINENO "ENABLED_SERVICES has ${name}'s, but lib/$name has no functions"
+    services+=("$name")
 done
-known=" mysql rabbit $(for name in keystone glance placement swift; do lib_header $name services; done | paste -s -d ' ') "
 for name in ${ENABLED_SERVICES//,/ }; do
     [[ $known == *" $name "* ]] || die $LINENO "ENABLED_SERVICES has $name; debstack knows$known"
 done
@@ -66,31 +73,58 @@ all_accounts() {
     for service in "${services[@]}"; do "${service}_statements"; done | accounts
 }
 
-# bring_up SERVICE: schema and start of a service that has nothing to wait for but the database; its accounts are needed by its
-# first client, not by its start.
+bring_up_rabbit() {
+    if is_service_enabled rabbit; then step "rabbitmq: start" start_rpc_backend; fi
+    milestone rabbit
+}
+
+bring_up_memcached() {
+    step "memcached: start" start_memcached
+    milestone memcached
+}
+
+bring_up_keystone() {
+    step "keystone: schema" init_keystone
+    step "keystone: bootstrap" bootstrap_keystone
+    await_milestone memcached
+    step "keystone: start until it answers" start_keystone
+    step "all accounts and endpoints" all_accounts
+    milestone keystone
+}
+
+# bring_up SERVICE: schema and start of a service that has nothing to wait for but the database and the queue; its accounts are
+# needed by its first client, not by its start.
 bring_up() {
     step "$1: schema" "init_$1"
-    step "$1: start until it answers" "start_$1"
+    await_milestone rabbit
+    step "$1: start" "start_$1"
+    milestone "$1"
+}
+
+# bring_up_nova: nova-compute tells placement what it has as soon as it starts.
+bring_up_nova() {
+    step "nova: schema" init_nova
+    await_milestone rabbit
+    step "nova: start until it answers" start_nova_control
+    await_milestone keystone placement neutron  # What lib/nova requires is enabled with it.
+    step "nova: start nova-compute" start_nova_compute
+    milestone nova
 }
 
 step "packages and config" write_configs
-# The broker takes longest, and is the last thing that anything here needs.
-if is_service_enabled rabbit; then async_run rabbit step "rabbitmq: start" start_rpc_backend; fi
-async_run memcached step "memcached: start" start_memcached
+async_run rabbit bring_up_rabbit
+async_run memcached bring_up_memcached
 if is_service_enabled mysql; then step "mariadb: start" start_database; fi
-
 for name in "${services[@]}"; do
-    [[ $name == keystone ]] || async_run "$name" bring_up "$name"
+    if function_exists "bring_up_$name"; then async_run "$name" "bring_up_$name"; else async_run "$name" bring_up "$name"; fi
 done
-if is_service_enabled keystone; then
-    step "keystone: schema" init_keystone
-    async_run bootstrap step "keystone: bootstrap" bootstrap_keystone
-    async_wait memcached
-    step "keystone: start until it answers" start_keystone
-    async_wait bootstrap
-    step "all accounts and endpoints" all_accounts
-fi
 async_wait memcached rabbit "${services[@]}"
+
+# What a cloud holds when it is new.
+for name in "${services[@]}"; do
+    ! function_exists "provide_$name" || async_run "$name" step "$name: what a new cloud has" "provide_$name"
+done
+async_wait "${services[@]}"
 merge_config_group "$TOP_DIR/local.conf" test-config
 total=$((${EPOCHREALTIME/./} - STEPS_BEGIN))
 printf '%6.1f s           %s is up: %s\n' "$(_seconds "$total")" "${DEBSTACK_RELEASE:-the cloud}" "${services[*]}"

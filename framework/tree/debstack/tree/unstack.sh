@@ -5,12 +5,14 @@ set -o errexit -o nounset -o pipefail
 TOP_DIR=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=stackrc
 source "$TOP_DIR/stackrc"
-for lib in stack database rpc_backend memcached keystone glance placement swift; do
+all_services=(keystone glance placement swift neutron nova cinder horizon)
+for lib in stack database rpc_backend memcached tls apache "${all_services[@]}"; do
     # shellcheck source=/dev/null
     source "$TOP_DIR/lib/$lib"
 done
 
-for name in swift glance placement keystone; do
+for ((i = ${#all_services[@]} - 1; i >= 0; i--)); do
+    name=${all_services[i]}
     if is_service_enabled "$name"; then "stop_$name"; fi
 done
 for name in rabbit mysql; do
