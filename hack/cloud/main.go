@@ -25,7 +25,7 @@ import (
 const usage = `usage: cloud <command>
 
   clean            remove the node and what its run saved; results stay
-  clean-cache      remove the cached root file systems
+  clean-cache      remove the cached root file systems and guests
   shell            enter the node as the user stack, with the administrator's openrc
   exec [--] CMD    run a command in the node as root
   save DIR         stop the base cloud and copy it to DIR, for BASE_LAYER; then it
@@ -112,8 +112,10 @@ func clean(ctx context.Context, settings *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("remove the node: %w", err)
 	}
-	if err := cacheOf(settings).Sweep(ctx); err != nil {
-		return err
+	for _, cache := range cachesOf(settings) {
+		if err := cache.Sweep(ctx); err != nil {
+			return err
+		}
 	}
 	if what != "" {
 		fmt.Println("removed", what)
@@ -134,17 +136,25 @@ func clean(ctx context.Context, settings *config.Config) error {
 	return nil
 }
 
-// cacheOf is the cache as far as removing things from it goes.
-func cacheOf(settings *config.Config) *debstack.Cache {
-	return &debstack.Cache{Dir: settings.CacheDir, Builder: &debstack.Mmdebstrap{}}
+// cachesOf are the caches as far as removing things from them goes.
+func cachesOf(settings *config.Config) []*debstack.Cache {
+	var all []*debstack.Cache
+	for _, kind := range []debstack.Kind{debstack.KindGuest, debstack.KindRoot} {
+		all = append(all, &debstack.Cache{Dir: settings.CacheDir, Of: kind, Builder: &debstack.Mmdebstrap{}})
+	}
+	return all
 }
 
 func cleanCache(ctx context.Context, settings *config.Config) error {
-	removed, err := cacheOf(settings).Clean(ctx)
-	for _, name := range removed {
-		fmt.Println("removed", name)
+	var failed error
+	for _, cache := range cachesOf(settings) {
+		removed, err := cache.Clean(ctx)
+		for _, name := range removed {
+			fmt.Println("removed", name)
+		}
+		failed = errors.Join(failed, err)
 	}
-	return err
+	return failed
 }
 
 // shell replaces this process by a shell in the node.

@@ -18,7 +18,7 @@ import (
 //go:embed hooks/customize.sh
 var customizeHook string
 
-// NodePackages are those that a root needs to be booted and worked in, whatever runs there; the services' own are
+// NodePackages are those that Build's roots need to be booted and worked in, whatever runs there; the services' own are
 // declared in the tree. The init system comes as systemd-sysv, scripts need sudo, curl and the process tools.
 func NodePackages() []string {
 	return []string{
@@ -26,8 +26,8 @@ func NodePackages() []string {
 	}
 }
 
-// Mmdebstrap builds roots with mmdebstrap(1), as root. It uses mounts and process ids of its own, so nothing that a
-// build does can be seen outside, and nothing of it outlives it.
+// Mmdebstrap builds roots with mmdebstrap(1), as root. It uses mounts and process ids of its own, so nothing that a build
+// does can be seen outside, and nothing of it outlives it.
 type Mmdebstrap struct {
 	// Mirror supplies the proxies.
 	Mirror *Mirror
@@ -43,14 +43,14 @@ const (
 
 // Recipe is everything but packages and architecture that decides what a root looks like.
 func (b *Mmdebstrap) Recipe() string {
-	return strings.Join(append(recipeOptions(), customizeHook), "\n")
+	return strings.Join(append(recipeOptions("minbase"), customizeHook), "\n")
 }
 
 // recipeOptions keep a root small and quick to build. Documentation is left out but for copyright files; unsafe-io
 // spares dpkg's syncs: a root that a power cut hit shows by its fingerprint.
-func recipeOptions() []string {
+func recipeOptions(variant string) []string {
 	return []string{
-		"--mode=root", "--format=directory", "--variant=minbase", "--components=main", "--verbose",
+		"--mode=root", "--format=directory", "--variant=" + variant, "--components=main", "--verbose",
 		`--aptopt=APT::Install-Recommends "false"`,
 		`--aptopt=Acquire::Languages "none"`,
 		`--aptopt=Acquire::Retries "3"`,
@@ -63,17 +63,34 @@ func recipeOptions() []string {
 }
 
 // Build installs a root from order.Mirror and makes it ready for any run.
-func (b *Mmdebstrap) Build(ctx context.Context, order BuildOrder, progress func(string)) (digest string, err error) {
+func (b *Mmdebstrap) Build(ctx context.Context, order BuildOrder, progress func(string)) (built Built, err error) {
+	built.Digest, err = b.run(ctx, order, "minbase", hook{stage: "customize", script: customizeHook}, progress)
+	if err != nil {
+		return Built{}, err
+	}
+	built.Packages, err = installedPackages(order.Root)
+	return built, err
+}
+
+// hook is a script that mmdebstrap runs at one of its stages, with the new root, the file that it shall copy the InRelease
+// file to, and further files that it writes.
+type hook struct {
+	stage, script string
+	files         []string
+}
+
+// run makes a directory of the order's packages and returns the digest of the archive state that they are from.
+func (b *Mmdebstrap) run(ctx context.Context, order BuildOrder, variant string, at hook, progress func(string)) (digest string, err error) {
 	if unix.Geteuid() != 0 {
 		return "", environment(errors.New("building a root file system needs root's rights"))
 	}
-	hook := filepath.Join(order.Scratch, "customize.sh")
+	script := filepath.Join(order.Scratch, at.stage+".sh")
 	release := filepath.Join(order.Scratch, "InRelease")
-	if err := os.WriteFile(hook, []byte(customizeHook), 0o700); err != nil {
-		return "", fmt.Errorf("customize hook: %w", err)
+	if err := os.WriteFile(script, []byte(at.script), 0o700); err != nil {
+		return "", fmt.Errorf("%s hook: %w", at.stage, err)
 	}
 	defer func() {
-		for _, file := range []string{hook, release} {
+		for _, file := range []string{script, release} {
 			if gone := os.Remove(file); gone != nil && !errors.Is(gone, os.ErrNotExist) {
 				err = errors.Join(err, gone)
 			}
@@ -87,7 +104,7 @@ func (b *Mmdebstrap) Build(ctx context.Context, order BuildOrder, progress func(
 		"unshare", "--mount", "--propagation=private", "--pid", "--mount-proc", "--fork", "--kill-child=KILL", "--",
 		"mmdebstrap",
 	}
-	args = append(args, recipeOptions()...)
+	args = append(args, recipeOptions(variant)...)
 	for _, option := range b.Mirror.proxies.aptOptions() {
 		args = append(args, "--aptopt="+option)
 	}
@@ -100,8 +117,11 @@ func (b *Mmdebstrap) Build(ctx context.Context, order BuildOrder, progress func(
 	if strings.HasPrefix(order.Mirror, "file:") {
 		args = append(args, "--hook-dir=/usr/share/mmdebstrap/hooks/file-mirror-automount")
 	}
-	args = append(args,
-		fmt.Sprintf(`--customize-hook=sh %s "$1" %s`, shellQuote(hook), shellQuote(release)),
+	call := fmt.Sprintf(`--%s-hook=sh %s "$1" %s`, at.stage, shellQuote(script), shellQuote(release))
+	for _, file := range at.files {
+		call += " " + shellQuote(file)
+	}
+	args = append(args, call,
 		"--include="+strings.Join(order.Packages, ","),
 		order.Suite, order.Root, order.Mirror)
 
@@ -118,7 +138,7 @@ func (b *Mmdebstrap) Build(ctx context.Context, order BuildOrder, progress func(
 	if err != nil {
 		return "", explainBuild(err, order)
 	}
-	tell.say("checking the new root")
+	tell.say("checking what was built")
 	text, err := os.ReadFile(release)
 	if err != nil {
 		return "", fmt.Errorf("the archive state that was installed from: %w", err)

@@ -33,7 +33,7 @@ func TestRealBuild(t *testing.T) {
 	g := NewWithT(t)
 	cache := realBench(t)
 	told := func(line string) { t.Log(line) }
-	want := Want{Release: "2025.1", Suite: "trixie", Packages: []string{"memcached"}}
+	want := Want{Release: "2025.1", Suite: "trixie", Packages: append(NodePackages(), "memcached")}
 	root, err := cache.Ensure(t.Context(), want, told)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(root.Packages).To(HaveKey("memcached"))
@@ -97,7 +97,7 @@ func TestRealBuildThatIsCancelled(t *testing.T) {
 	cache := realBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var cancelled time.Time
-	_, err := cache.Ensure(ctx, Want{Suite: "trixie"}, func(line string) {
+	_, err := cache.Ensure(ctx, Want{Suite: "trixie", Packages: NodePackages()}, func(line string) {
 		if cancelled.IsZero() && strings.Contains(line, "packages, ") { // apt and dpkg are at work
 			cancelled = time.Now()
 			cancel()

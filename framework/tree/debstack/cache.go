@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Cache keeps root file systems across runs, one directory per root:
+// Cache keeps what is built from a suite's packages across runs: root file systems, or guests. One directory per build:
 //
 //	<Dir>/roots/<suite>-<package set>-<archive digest>/{root/,manifest.json,in-use}
 //	<Dir>/roots/.building-<suite>-<package set>-<pid>-…/   a build in progress, or what a killed one left
@@ -18,49 +18,69 @@ import (
 //	<Dir>/roots/.lock-<suite>-<package set>                held by who builds; holds its pid
 //	<Dir>/logs/<suite>.log                                 the last build's whole output
 //
-// The package set is a hash of everything that decides what a root of a suite holds: the packages, the builder's
-// recipe, the architecture. Several processes may use one cache at the same time.
+// Guests are in <Dir>/guests, with the log guest-<suite>.log. The package set is a hash of everything that decides what
+// is built from a suite: the packages, the builder's recipe, the architecture. Several processes may use one cache at
+// the same time.
 type Cache struct {
 	// Dir is the cache's directory, made when needed. It must allow devices and set-uid programs.
 	Dir string
+	// Of says what the cache holds; default: roots.
+	Of Kind
 	// Archives tells the current state of a suite; usually a *Mirror.
 	Archives Archives
-	// Builder makes a root; usually a *Mmdebstrap.
+	// Builder makes what the cache holds; usually a *Mmdebstrap.
 	Builder Builder
-	// NeedBytes is the disk space that must be free before a build starts; default 3 GB.
+	// NeedBytes is the disk space that must be free before a build starts; default 3 GB for a root, 0.3 GB for a guest.
 	NeedBytes int64
 }
+
+// Kind is what a cache holds, in the singular: its entries are in a directory of that name in the plural.
+type Kind string
+
+// The kinds.
+const (
+	KindRoot  Kind = "root"  // file systems with a release's packages
+	KindGuest Kind = "guest" // what test servers boot from
+)
 
 // Archives tells the current state of a suite. An error means that nobody knows it now.
 type Archives interface {
 	Archive(ctx context.Context, suite string) (Archive, error)
 }
 
-// Builder makes root file systems.
+// Builder makes what a cache holds.
 type Builder interface {
-	// Recipe is a text that changes when the same packages would make a different root.
+	// Recipe is a text that changes when the same packages would make something different.
 	Recipe() string
-	// Build makes a root in order.Root, which does not exist yet, and returns the digest of the archive state that it
-	// really installed from: the archive may have moved since it was asked. It may use order.Scratch for its own
-	// files, writes its whole output to order.Log, and calls progress while it works. What a failed build leaves is
-	// for the caller to remove; nothing of it may run on.
-	Build(ctx context.Context, order BuildOrder, progress func(string)) (digest string, err error)
+	// Build makes it in order.Root, which does not exist yet. It may use order.Scratch for its own files, writes its
+	// whole output to order.Log, and calls progress while it works. What a failed build leaves is for the caller to
+	// remove; nothing of it may run on.
+	Build(ctx context.Context, order BuildOrder, progress func(string)) (Built, error)
 	// Abandon ends everything that a killed build with this scratch directory left running.
 	Abandon(ctx context.Context, scratch string) error
 }
 
-// BuildOrder is one root to be built.
+// BuildOrder is one root, or guest, to be built.
 type BuildOrder struct {
 	Suite    string
 	Mirror   string
-	Packages []string // sorted
+	Packages []string // sorted, each once
 	Scratch  string   // an existing, private directory
 	Root     string   // below Scratch
 	Log      string
 }
 
+// Built is what a build says about itself.
+type Built struct {
+	// Digest is of the archive state that was really installed from: the archive may have moved since it was asked.
+	Digest string
+	// Packages are those that were installed, or unpacked, with their versions.
+	Packages map[string]string
+}
+
 const (
-	defaultNeed = 3_000_000_000
+	rootNeed  = 3_000_000_000
+	guestNeed = 300_000_000
 
 	// progressInterval is the longest silence that progress callbacks are allowed.
 	progressInterval = 3 * time.Second
@@ -70,14 +90,21 @@ const (
 	lockPrefix     = ".lock-"
 )
 
-// Roots is the directory that holds the entries; a node binds it to see its lower layers.
-func (c *Cache) Roots() string { return filepath.Join(c.Dir, "roots") }
+// Entries is the directory that holds the entries; a node binds that of the roots to see its lower layers.
+func (c *Cache) Entries() string { return filepath.Join(c.Dir, string(c.kind())+"s") }
 
-// Ensure returns a root that holds what is wanted, held for use: the caller releases it.
+func (c *Cache) kind() Kind {
+	if c.Of == "" {
+		return KindRoot
+	}
+	return c.Of
+}
+
+// Ensure returns a root (or guest) that holds what is wanted, held for use: the caller releases it.
 //
-// A cached root is used when it is complete and the archive has not moved since. Else one is built, in minutes, and
+// A cached one is used when it is complete and the archive has not moved since. Else one is built, roots in minutes, and
 // replaces those of the same suite and package set that nobody holds. If the archive does not answer, the newest
-// cached root of that set is used and says so (Offline, Age, Why); without one, the archive's error is returned.
+// cached one of that set is used and says so (Offline, Age, Why); without one, the archive's error is returned.
 // What killed builds left is removed. progress gets a line at least every few seconds while there is work or waiting.
 //
 // Errors belong to ErrEnvironment, except when ctx ended.
@@ -85,22 +112,27 @@ func (c *Cache) Ensure(ctx context.Context, want Want, progress func(string)) (*
 	if progress == nil {
 		progress = func(string) {}
 	}
-	say := func(format string, args ...any) { progress(want.Suite + ": " + fmt.Sprintf(format, args...)) }
+	prefix := want.Suite + ": "
+	if c.kind() != KindRoot {
+		prefix = string(c.kind()) + " of " + prefix
+	}
+	say := func(format string, args ...any) { progress(prefix + fmt.Sprintf(format, args...)) }
 	root, err := c.ensure(ctx, want, say)
 	if err != nil {
-		err = fmt.Errorf("root of %s (%s): %w", want.Suite, want.Release, err)
+		err = fmt.Errorf("%s of %s (%s): %w", c.kind(), want.Suite, want.Release, err)
 		if ctx.Err() == nil && !errors.Is(err, ErrSetting) {
 			err = environment(err)
 		}
 		return nil, err
 	}
+	root.Kind = c.kind()
 	return root, nil
 }
 
 type say func(format string, args ...any)
 
 func (c *Cache) ensure(ctx context.Context, want Want, say say) (*Root, error) {
-	if err := os.MkdirAll(c.Roots(), 0o700); err != nil {
+	if err := os.MkdirAll(c.Entries(), 0o700); err != nil {
 		return nil, fmt.Errorf("make the cache: %w", err)
 	}
 	if err := c.sweep(ctx, say); err != nil {
@@ -132,16 +164,16 @@ func (c *Cache) ensure(ctx context.Context, want Want, say say) (*Root, error) {
 			return nil, withReason(got.err, broken)
 		}
 		newest.Offline, newest.Why = true, got.err
-		say("the archive cannot be asked (%v); using the cached root, built %s ago", got.err, roundAge(newest.Age))
+		say("the archive cannot be asked (%v); using the cached %s, built %s ago", got.err, c.kind(), roundAge(newest.Age))
 		return newest, nil
 	}
 	if newest != nil && newest.Digest == got.archive.Digest {
 		return newest, nil
 	}
 	if newest == nil {
-		say("no usable root in the cache; one will be built")
+		say("no usable %s in the cache; one will be built", c.kind())
 	} else {
-		say("the archive has moved since the cached root was built, %s ago; a new one will be built", roundAge(newest.Age))
+		say("the archive has moved since the cached %s was built, %s ago; a new one will be built", c.kind(), roundAge(newest.Age))
 		if err := newest.Release(); err != nil {
 			return nil, err
 		}

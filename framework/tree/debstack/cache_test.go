@@ -206,7 +206,7 @@ func TestHalfBuiltLeftoverIsRemoved(t *testing.T) {
 	set, _, _ := cutSet(root.Key)
 	building, removing := buildingPrefix+set+"4711-123", removingPrefix+set+"456"
 	for _, name := range []string{building, removing} {
-		g.Expect(writeFile(filepath.Join(b.Roots(), name, "root/usr/bin/half"), "x")).To(Succeed())
+		g.Expect(writeFile(filepath.Join(b.Entries(), name, "root/usr/bin/half"), "x")).To(Succeed())
 	}
 	b.archives.become("", errNoNetwork) // It is removed even when there is nothing to build.
 	cached := b.ensure(t)
@@ -219,7 +219,7 @@ func TestBuildInProgressIsNoLeftover(t *testing.T) {
 	b := newBench(t)
 	set := setPrefix("trixie", "01234567")
 	name := buildingPrefix + set + "1-1"
-	g.Expect(writeFile(filepath.Join(b.Roots(), name, "root/usr/bin/half"), "x")).To(Succeed())
+	g.Expect(writeFile(filepath.Join(b.Entries(), name, "root/usr/bin/half"), "x")).To(Succeed())
 	builder, err := tryLock(b.lockFile(set), true, true)
 	g.Expect(err).NotTo(HaveOccurred())
 
@@ -296,7 +296,7 @@ func TestTooLittleDiskSpace(t *testing.T) {
 	b := newBench(t)
 	b.NeedBytes = 1 << 60
 	_, err := b.try(t.Context())
-	g.Expect(err).To(MatchError(And(ContainSubstring(b.Roots()), ContainSubstring("a root needs 1152921504.6 GB"), ContainSubstring("left"))))
+	g.Expect(err).To(MatchError(And(ContainSubstring(b.Entries()), ContainSubstring("a root needs 1152921504.6 GB"), ContainSubstring("left"))))
 	g.Expect(err).To(MatchError(ErrEnvironment))
 	g.Expect(b.builder.builds()).To(BeZero())
 	g.Expect(b.content(t)).To(BeEmpty())
@@ -306,7 +306,7 @@ func TestCleanRemovesEverythingButWhatIsInUse(t *testing.T) {
 	g := NewWithT(t)
 	b := newBench(t)
 	root := b.ensure(t)
-	g.Expect(writeFile(filepath.Join(b.Roots(), buildingPrefix+"trixie-01234567-1-1", "root/x"), "x")).To(Succeed())
+	g.Expect(writeFile(filepath.Join(b.Entries(), buildingPrefix+"trixie-01234567-1-1", "root/x"), "x")).To(Succeed())
 
 	removed, err := b.Clean(t.Context())
 	g.Expect(err).To(MatchError(And(ContainSubstring("in use"), ContainSubstring(root.Key))))

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// buildOnce builds the root unless someone else did while we waited for the right to.
+// buildOnce builds what is wanted unless someone else did while we waited for the right to.
 func (c *Cache) buildOnce(ctx context.Context, want Want, set string, archive Archive, say say) (root *Root, err error) {
 	building, err := waitLock(ctx, c.lockFile(set), func(holder string) {
-		say("process %s is building this root; waiting for it", holder)
+		say("process %s is building this %s; waiting for it", holder, c.kind())
 	})
 	if err != nil {
 		return nil, err
@@ -25,16 +25,16 @@ func (c *Cache) buildOnce(ctx context.Context, want Want, set string, archive Ar
 	if err := c.sweepSet(ctx, set, say); err != nil {
 		return nil, err
 	}
-	entry := filepath.Join(c.Roots(), set+shortDigest(archive.Digest))
+	entry := filepath.Join(c.Entries(), set+shortDigest(archive.Digest))
 	if _, err := os.Lstat(entry); err == nil {
 		root, broken := open(ctx, entry)
 		if broken == nil {
 			return root, nil
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("check the cached root: %w", ctx.Err())
+			return nil, fmt.Errorf("check the cached %s: %w", c.kind(), ctx.Err())
 		}
-		say("the cached root is broken, building it anew: %v", broken)
+		say("the cached %s is broken, building it anew: %v", c.kind(), broken)
 	}
 	if err := c.checkSpace(); err != nil {
 		return nil, err
@@ -49,9 +49,9 @@ func (c *Cache) buildOnce(ctx context.Context, want Want, set string, archive Ar
 	return root, nil
 }
 
-// build makes a root beside its place and moves it there when it is complete. The caller holds the set's lock.
+// build makes it beside its place and moves it there when it is complete. The caller holds the set's lock.
 func (c *Cache) build(ctx context.Context, want Want, set string, archive Archive, say say) (root *Root, err error) {
-	scratch, err := os.MkdirTemp(c.Roots(), fmt.Sprintf("%s%s%d-", buildingPrefix, set, os.Getpid()))
+	scratch, err := os.MkdirTemp(c.Entries(), fmt.Sprintf("%s%s%d-", buildingPrefix, set, os.Getpid()))
 	if err != nil {
 		return nil, fmt.Errorf("make room for a build: %w", err)
 	}
@@ -66,14 +66,10 @@ func (c *Cache) build(ctx context.Context, want Want, set string, archive Archiv
 	}
 	order := BuildOrder{
 		Suite: want.Suite, Mirror: archive.Mirror, Packages: wholeSet(want.Packages),
-		Scratch: scratch, Root: filepath.Join(scratch, rootDir), Log: filepath.Join(logs, want.Suite+".log"),
+		Scratch: scratch, Root: filepath.Join(scratch, rootDir), Log: filepath.Join(logs, c.logName(want.Suite)),
 	}
 	started := time.Now()
-	digest, err := c.Builder.Build(ctx, order, func(line string) { say("%s", line) })
-	if err != nil {
-		return nil, err
-	}
-	packages, err := installedPackages(order.Root)
+	built, err := c.Builder.Build(ctx, order, func(line string) { say("%s", line) })
 	if err != nil {
 		return nil, err
 	}
@@ -82,8 +78,8 @@ func (c *Cache) build(ctx context.Context, want Want, set string, archive Archiv
 		return nil, err
 	}
 	if err := writeManifest(scratch, manifest{
-		Version: manifestVersion, Suite: want.Suite, Release: want.Release, Set: set, Mirror: redacted(archive.Mirror), Digest: digest,
-		Built: time.Now().UTC().Truncate(time.Second), Fingerprint: fingerprint, Packages: packages,
+		Version: manifestVersion, Suite: want.Suite, Release: want.Release, Set: set, Mirror: redacted(archive.Mirror), Digest: built.Digest,
+		Built: time.Now().UTC().Truncate(time.Second), Fingerprint: fingerprint, Packages: built.Packages,
 	}); err != nil {
 		return nil, err
 	}
@@ -97,15 +93,15 @@ func (c *Cache) build(ctx context.Context, want Want, set string, archive Archiv
 			err = errors.Join(err, hold.release())
 		}
 	}()
-	entry := filepath.Join(c.Roots(), set+shortDigest(digest))
+	entry := filepath.Join(c.Entries(), set+shortDigest(built.Digest))
 	if err := c.discard(entry); err != nil {
 		return nil, err
 	}
 	if err := os.Rename(scratch, entry); err != nil {
-		return nil, fmt.Errorf("put the new root in its place: %w", err)
+		return nil, fmt.Errorf("put the new %s in its place: %w", c.kind(), err)
 	}
 	scratch = entry // from here on, this is what a failure removes
-	if err := syncDir(c.Roots()); err != nil {
+	if err := syncDir(c.Entries()); err != nil {
 		return nil, err
 	}
 	root, err = load(ctx, entry)
@@ -113,23 +109,34 @@ func (c *Cache) build(ctx context.Context, want Want, set string, archive Archiv
 		return nil, fmt.Errorf("right after it was built: %w", err)
 	}
 	root.hold, root.New = hold, true
-	say("built in %s: %d packages, %s", time.Since(started).Round(time.Second), len(packages), gigabytes(root.Bytes))
+	say("built in %s: %d packages, %s", time.Since(started).Round(time.Second), len(built.Packages), gigabytes(root.Bytes))
 	return root, nil
+}
+
+// logName is the name of a build's log in the cache's directory logs.
+func (c *Cache) logName(suite string) string {
+	if c.kind() == KindRoot {
+		return suite + ".log"
+	}
+	return string(c.kind()) + "-" + suite + ".log"
 }
 
 // checkSpace compares the free disk space with what a build needs.
 func (c *Cache) checkSpace() error {
 	need := c.NeedBytes
 	if need == 0 {
-		need = defaultNeed
+		need = rootNeed
+		if c.kind() == KindGuest {
+			need = guestNeed
+		}
 	}
 	var fs unix.Statfs_t
-	if err := unix.Statfs(c.Roots(), &fs); err != nil {
-		return fmt.Errorf("disk space of %s: %w", c.Roots(), err)
+	if err := unix.Statfs(c.Entries(), &fs); err != nil {
+		return fmt.Errorf("disk space of %s: %w", c.Entries(), err)
 	}
 	if free := int64(fs.Bavail) * fs.Bsize; free < need {
-		return fmt.Errorf("%s has %s of disk space left, a root needs %s: make room, or move the cache (XDG_CACHE_HOME)",
-			c.Roots(), gigabytes(free), gigabytes(need))
+		return fmt.Errorf("%s has %s of disk space left, a %s needs %s: make room, or move the cache (XDG_CACHE_HOME)",
+			c.Entries(), gigabytes(free), c.kind(), gigabytes(need))
 	}
 	return nil
 }

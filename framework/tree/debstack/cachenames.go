@@ -21,7 +21,7 @@ func (c *Cache) entries(set string) ([]string, error) {
 	var found []string
 	for _, name := range names {
 		if !strings.HasPrefix(name, ".") && strings.HasPrefix(name, set) {
-			found = append(found, filepath.Join(c.Roots(), name))
+			found = append(found, filepath.Join(c.Entries(), name))
 		}
 	}
 	return found, nil
@@ -53,7 +53,7 @@ func (c *Cache) leftoverSets() ([]string, error) {
 }
 
 func (c *Cache) names() ([]string, error) {
-	listed, err := os.ReadDir(c.Roots())
+	listed, err := os.ReadDir(c.Entries())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("list the cache: %w", err)
 	}
@@ -65,10 +65,10 @@ func (c *Cache) names() ([]string, error) {
 }
 
 func (c *Cache) lockFile(set string) string {
-	return filepath.Join(c.Roots(), lockPrefix+strings.TrimSuffix(set, "-"))
+	return filepath.Join(c.Entries(), lockPrefix+strings.TrimSuffix(set, "-"))
 }
 
-// setHash stands for everything but suite and archive that decides what a root holds.
+// setHash stands for everything but suite and archive that decides what is built.
 func (c *Cache) setHash(packages []string) string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{
 		strings.Join(wholeSet(packages), " "), c.Builder.Recipe(), debianArchitecture(),
@@ -76,9 +76,9 @@ func (c *Cache) setHash(packages []string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// wholeSet is what is asked of the archive: what every node needs and what is wanted, sorted, each once.
+// wholeSet is what is asked of the archive: what is wanted, sorted, each once.
 func wholeSet(packages []string) []string {
-	whole := append(NodePackages(), packages...)
+	whole := slices.Clone(packages)
 	slices.Sort(whole)
 	return slices.Compact(whole)
 }
@@ -99,7 +99,12 @@ func cutSet(name string) (set string, building, ok bool) {
 
 func shortDigest(digest string) string { return digest[:min(12, len(digest))] }
 
-func gigabytes(bytes int64) string { return fmt.Sprintf("%.1f GB", float64(bytes)/1e9) }
+func gigabytes(bytes int64) string {
+	if bytes < 1e8 {
+		return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(bytes)/1e9)
+}
 
 // roundAge is how people say an age.
 func roundAge(age time.Duration) string {

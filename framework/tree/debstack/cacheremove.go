@@ -26,10 +26,10 @@ func (c *Cache) prune(set string, keep *Root, say say) error {
 			return err
 		}
 		if !free {
-			say("the superseded root %s is still in use and stays", filepath.Base(entry))
+			say("the superseded %s %s is still in use and stays", c.kind(), filepath.Base(entry))
 			continue
 		}
-		say("removing the superseded root %s", filepath.Base(entry))
+		say("removing the superseded %s %s", c.kind(), filepath.Base(entry))
 		if err := c.discard(entry); err != nil {
 			return err
 		}
@@ -72,9 +72,9 @@ func (c *Cache) discard(entry string) (err error) {
 	}
 	defer func() { err = errors.Join(err, claim.release()) }()
 	set, _, _ := cutSet(filepath.Base(entry))
-	aside, err := os.MkdirTemp(c.Roots(), removingPrefix+set)
+	aside, err := os.MkdirTemp(c.Entries(), removingPrefix+set)
 	if err != nil {
-		return fmt.Errorf("set the old root aside: %w", err)
+		return fmt.Errorf("set the old %s aside: %w", c.kind(), err)
 	}
 	err = os.Rename(entry, filepath.Join(aside, "entry"))
 	if err != nil {
@@ -92,11 +92,11 @@ func (c *Cache) discard(entry string) (err error) {
 // Sweep removes what killed builds and removals left, and ends what they left running; a build that is in progress is
 // not disturbed. It does nothing where there is no cache. Errors belong to ErrEnvironment.
 func (c *Cache) Sweep(ctx context.Context) error {
-	if _, err := os.Stat(c.Roots()); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(c.Entries()); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err := c.sweep(ctx, func(string, ...any) {}); err != nil {
-		return environment(fmt.Errorf("what killed builds left in %s: %w", c.Roots(), err))
+		return environment(fmt.Errorf("what killed builds left in %s: %w", c.Entries(), err))
 	}
 	return nil
 }
@@ -133,9 +133,9 @@ func (c *Cache) sweepSet(ctx context.Context, set string, say say) error {
 		if !ok || of != set {
 			continue
 		}
-		path := filepath.Join(c.Roots(), name)
+		path := filepath.Join(c.Entries(), name)
 		if building {
-			say("removing the half-built root that a killed build left")
+			say("removing the half-built %s that a killed build left", c.kind())
 			// A killed build's mmdebstrap may still be writing there.
 			if err := c.Builder.Abandon(ctx, path); err != nil {
 				return err
@@ -186,7 +186,7 @@ func (c *Cache) Clean(ctx context.Context) (removed []string, err error) {
 	}
 	inUse = append(inUse, left...)
 	if len(inUse) > 0 {
-		return removed, environment(fmt.Errorf("in use and kept in %s: %s", c.Roots(), strings.Join(inUse, ", ")))
+		return removed, environment(fmt.Errorf("in use and kept in %s: %s", c.Entries(), strings.Join(inUse, ", ")))
 	}
 	return removed, c.removeFrame()
 }
@@ -201,7 +201,7 @@ func (c *Cache) removeFrame() error {
 		if !strings.HasPrefix(name, lockPrefix) {
 			continue
 		}
-		path := filepath.Join(c.Roots(), name)
+		path := filepath.Join(c.Entries(), name)
 		held, err := tryLock(path, true, true)
 		if errors.Is(err, errLocked) {
 			continue // Somebody has just begun to build.
@@ -216,7 +216,7 @@ func (c *Cache) removeFrame() error {
 	if err := removeTree(filepath.Join(c.Dir, "logs")); err != nil {
 		return environment(err)
 	}
-	for _, dir := range []string{c.Roots(), c.Dir} {
+	for _, dir := range []string{c.Entries(), c.Dir} {
 		err := os.Remove(dir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
 			return environment(err)

@@ -29,9 +29,12 @@ type Cloud struct {
 
 	node *node.Nspawn
 	base *Root
+	// guest is what the cloud's servers boot from; nil when it has no images to
+	// be made.
+	guest *Root
 	// held are the roots that nobody may remove while the node lives.
 	held   []*Root
-	target <-chan targetRoot
+	target <-chan madeRoot
 	// stopTarget ends the making of the target's root.
 	stopTarget context.CancelFunc
 	saved      savedCloud
@@ -62,8 +65,8 @@ type Secrets interface {
 	Bytes(text []byte) []byte
 }
 
-// targetRoot is the target's root, or why there is none.
-type targetRoot struct {
+// madeRoot is a root that was made in the background, or why there is none.
+type madeRoot struct {
 	root *Root
 	err  error
 }
@@ -94,7 +97,7 @@ func Requires(projects []string) ([]string, error) {
 
 // Start makes the node: base root, boot, trees. The target's root is built
 // beside it, and first needed by PrepareTarget.
-func (c *Cloud) Start(ctx context.Context, services []string) error {
+func (c *Cloud) Start(ctx context.Context, services []string) (err error) {
 	cache, mirror, err := c.cache(ctx)
 	if err != nil {
 		return err
@@ -104,6 +107,11 @@ func (c *Cloud) Start(ctx context.Context, services []string) error {
 		return err
 	}
 	c.ensureTarget(ctx, cache)
+	madeGuest, stopGuest, err := c.ensureGuest(ctx, mirror, services)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopGuest()) }()
 	began := time.Now()
 	if c.base, err = cache.Ensure(ctx, c.want(c.options.Config.Base), c.options.Progress); err != nil {
 		return err
@@ -126,6 +134,9 @@ func (c *Cloud) Start(ctx context.Context, services []string) error {
 	if err := c.saved.write(c.options.Config.SaveDir); err != nil {
 		return err
 	}
+	if err := c.takeGuest(madeGuest); err != nil {
+		return err
+	}
 	return c.boot(ctx, cache)
 }
 
@@ -140,7 +151,7 @@ func (c *Cloud) cache(ctx context.Context) (*Cache, *Mirror, error) {
 
 // ensureTarget starts to build or check the target's root.
 func (c *Cloud) ensureTarget(ctx context.Context, cache *Cache) {
-	target := make(chan targetRoot, 1)
+	target := make(chan madeRoot, 1)
 	c.target = target
 	began := time.Now()
 	ctx, c.stopTarget = context.WithCancel(ctx)
@@ -148,7 +159,7 @@ func (c *Cloud) ensureTarget(ctx context.Context, cache *Cache) {
 		defer close(target)
 		root, err := cache.Ensure(ctx, c.want(c.options.Config.Target), c.options.Progress)
 		c.took("target root", report.Roots, began)
-		target <- targetRoot{root, err}
+		target <- madeRoot{root, err}
 	}()
 }
 
@@ -156,13 +167,13 @@ func (c *Cloud) ensureTarget(ctx context.Context, cache *Cache) {
 // and the archive has, so that one root serves every selection.
 func (c *Cloud) want(release config.Release) Want {
 	there := slices.DeleteFunc(slices.Clone(c.known), func(lib Service) bool { return slices.Contains(c.leftOut[release.Suite], lib.Name) })
-	return Want{Release: release.Name, Suite: release.Suite, Packages: there.Packages(release.Number)}
+	return Want{Release: release.Name, Suite: release.Suite, Packages: append(NodePackages(), there.Packages(release.Number)...)}
 }
 
 // tellAge says that nobody could be asked whether the root is current.
 func (c *Cloud) tellAge(root *Root) {
 	if root.Offline {
-		c.options.Note(fmt.Sprintf("root of %s: %s old, and the archive could not be asked whether it is current: %v", root.Suite, roundAge(root.Age), root.Why))
+		c.options.Note(fmt.Sprintf("%s of %s: %s old, and the archive could not be asked whether it is current: %v", root.Kind, root.Suite, roundAge(root.Age), root.Why))
 	}
 }
 
@@ -200,7 +211,7 @@ func (c *Cloud) boot(ctx context.Context, cache *Cache) error {
 		Binds: []node.Bind{
 			{Source: c.options.Config.SaveDir, Target: c.options.Config.SaveDir},
 			{Source: filepath.Dir(upper), Target: filepath.Dir(upper)},
-			{Source: cache.Roots(), Target: c.rootsInNode(), ReadOnly: true},
+			{Source: cache.Entries(), Target: c.rootsInNode(), ReadOnly: true},
 		},
 		Prepare: c.prepareUpper,
 	})
@@ -213,12 +224,15 @@ func (c *Cloud) boot(ctx context.Context, cache *Cache) error {
 }
 
 // prepareUpper writes what the node needs before it boots: the home of the
-// user stack, and both trees.
+// user stack, the guest's files, and both trees.
 func (c *Cloud) prepareUpper(upper string) error {
 	if c.options.Config.BaseLayer != "" {
 		return c.prepareTrees(upper)
 	}
 	if err := c.base.PrepareUpper(upper, c.options.Config.StackRoot); err != nil {
+		return err
+	}
+	if err := c.writeGuest(upper); err != nil {
 		return err
 	}
 	return c.prepareTrees(upper)
@@ -292,6 +306,7 @@ func (c *Cloud) localrc(side config.Side) []Setting {
 		{"SERVICE_HOST", c.node.Address()},
 		{"REGION_NAME", region},
 		{"FLOATING_RANGE", settings.FloatingRange.String()},
+		{"GUEST_DIR", guestDir(settings)},
 		{"ENABLED_SERVICES", strings.Join(c.Enabled(), ",")},
 		{"DEBSTACK_SIDE", string(side)},
 		{"DEBSTACK_RELEASE", release.Name},

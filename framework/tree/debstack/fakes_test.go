@@ -47,10 +47,10 @@ type fakeBuilder struct {
 
 func (f *fakeBuilder) Recipe() string { return "fake" }
 
-func (f *fakeBuilder) Build(ctx context.Context, order BuildOrder, progress func(string)) (string, error) {
+func (f *fakeBuilder) Build(ctx context.Context, order BuildOrder, progress func(string)) (Built, error) {
 	archive, err := f.archives.Archive(ctx, order.Suite)
 	if err != nil {
-		return "", err
+		return Built{}, err
 	}
 	progress("building")
 	for path, text := range map[string]string{
@@ -59,18 +59,19 @@ func (f *fakeBuilder) Build(ctx context.Context, order BuildOrder, progress func
 		"var/lib/dpkg/status": "Package: true\nStatus: install ok installed\nVersion: 1.0-1\n\nPackage: gone\nStatus: deinstall ok config-files\nVersion: 2\n",
 	} {
 		if err := writeFile(filepath.Join(order.Root, path), text); err != nil {
-			return "", err
+			return Built{}, err
 		}
 	}
 	if f.during != nil {
 		if err := f.during(ctx, order); err != nil {
-			return "", err
+			return Built{}, err
 		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.built++
-	return archive.Digest, ctx.Err()
+	packages, err := installedPackages(order.Root)
+	return Built{Digest: archive.Digest, Packages: packages}, errors.Join(err, ctx.Err())
 }
 
 func (f *fakeBuilder) Abandon(_ context.Context, scratch string) error {
@@ -142,7 +143,7 @@ func (b *bench) try(ctx context.Context) (*Root, error) {
 // content lists what is in the cache's roots directory, lock files left out.
 func (b *bench) content(t *testing.T) []string {
 	t.Helper()
-	listed, err := os.ReadDir(b.Roots())
+	listed, err := os.ReadDir(b.Entries())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}

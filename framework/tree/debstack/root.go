@@ -13,19 +13,20 @@ import (
 type Want struct {
 	Release  string   // "zed"; only for people to read
 	Suite    string   // Debian's codename
-	Packages []string // beyond [NodePackages], which every root has; order and repetition do not matter
+	Packages []string // order and repetition do not matter; a root that is to be booted needs [NodePackages], too
 }
 
-// Root is one cached root file system, held for use: as long as it is not released, nobody removes it. It is never
-// written to; runs put an overlay on it.
+// Root is one cached root file system, or the files of a guest, held for use: as long as it is not released, nobody
+// removes it. It is never written to; runs put an overlay on a root file system.
 type Root struct {
-	Path      string // where its / is
+	Kind      Kind   // what it is, for people
+	Path      string // where its / is, or the guest's files are
 	Key       string // <suite>-<package set>-<archive digest>
 	OpenStack string // the OpenStack release, for people: "zed"
 	Suite     string
 	Digest    string // of the archive it was built from
 	Built     time.Time
-	Packages  map[string]string // name to version, of everything that is installed
+	Packages  map[string]string // name to version, of everything that is installed, or was unpacked
 	Bytes     int64             // disk space
 
 	New     bool          // built by this call of Ensure
