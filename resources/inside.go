@@ -69,9 +69,9 @@ func (i *Inside) File(ctx context.Context, path string) (File, error) {
 }
 
 // Lines runs bash as root in the node and returns what it printed, without empty
-// lines.
-func (i *Inside) Lines(ctx context.Context, script string) ([]string, error) {
-	out, err := i.run(ctx, "", "bash", "-c", script)
+// lines. The arguments are the script's $1, $2 ….
+func (i *Inside) Lines(ctx context.Context, script string, args ...string) ([]string, error) {
+	out, err := i.run(ctx, "", append([]string{"bash", "-c", script, "bash"}, args...)...)
 	if err != nil {
 		return nil, err
 	}

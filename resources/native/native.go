@@ -3,6 +3,7 @@ package native
 
 import (
 	"grenade/resources"
+	"grenade/resources/cinder"
 	"grenade/resources/glance"
 	"grenade/resources/keystone"
 	"grenade/resources/nova"
@@ -13,6 +14,7 @@ import (
 // Checks returns every native check, by project.
 func Checks(cloud resources.Cloud) map[string]resources.Check {
 	return map[string]resources.Check{
+		cinder.Project:    cinder.New(cloud),
 		keystone.Project:  keystone.New(cloud),
 		glance.Project:    glance.New(cloud),
 		nova.Project:      nova.New(cloud),

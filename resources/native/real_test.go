@@ -168,6 +168,8 @@ type mutation struct {
 	// api and noapi are attributes that the verdict of that phase must name; "*"
 	// stands for ids. A phase without any is not run.
 	api, noapi []string
+	// after are those that only the use of the new code, after the upgrade, finds.
+	after []string
 	// onlyBefore marks what a new release may show, so that it is a difference
 	// before the upgrade and none after it.
 	onlyBefore bool
