@@ -12,6 +12,7 @@ import (
 func deletedRow() sabotage {
 	return sabotage{
 		name:     "a row of keystone's database is deleted during the upgrade",
+		on:       identity(),
 		expected: harness.Row{Phase: verifyPost, Project: keystone},
 		catcher:  byChecks,
 		when:     reached(upgrade, keystone, passed),

@@ -18,6 +18,7 @@ const hangSeconds = "86391"
 func hangingScript() sabotage {
 	return sabotage{
 		name:     "placement's resources.sh hangs, with a child in a session of its own",
+		on:       identity(),
 		expected: harness.Row{Phase: verifyPost, Project: placement},
 		catcher:  byLimit,
 		shown:    marker,

@@ -1,5 +1,5 @@
 // Command sabotage proves that the suite's verdicts can be trusted: it breaks runs
-// from outside, in six ways that the suite does not know of, and checks that each
+// from outside, in ways that the suite does not know of, and checks that each
 // turns the run red at the phase and project that it must.
 package main
 
@@ -16,12 +16,14 @@ import (
 	"grenade/hack/internal/harness"
 )
 
-const about = `Runs hack/upgrade once undisturbed (green), then once per sabotage: red, the first
-failed row of report.json being the expected one, junit.xml holding every planned
-row and the failing script's output, and nothing left on the host. Sabotages that
-only the checks of resources/ can see are repeated on copies of the source in which
-the native checks, or all of them, are blind: the last must turn green. Stops when its
-budget is used up and goes on at the next call.
+const about = `On each of five clouds, with no more projects than its sabotages need: builds the
+base cloud once and saves it; runs hack/upgrade on a copy of it undisturbed (green),
+then once per sabotage: red, the first failed row of report.json being the expected
+one, junit.xml holding every planned row and the failing script's output, and nothing
+left on the host. Sabotages of the smallest cloud that only the checks of resources/
+can see are repeated on copies of the source in which the native checks, or all of
+them, are blind: the last must turn green. Stops when its budget is used up and goes
+on at the next call.
 `
 
 func main() {
@@ -59,30 +61,51 @@ func run(ctx context.Context, options harness.Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(copies)) }()
 
-	saboteur := &saboteur{site: campaign.Site, look: harness.TakeSnapshot, before: before, plan: campaign.Ledger.Plan}
-	first := harness.Case{Name: "no sabotage: green", Do: func(ctx context.Context) (string, error) {
-		plan, err := saboteur.undisturbed(ctx, "0-undisturbed")
-		campaign.Ledger.Plan, saboteur.plan = plan, plan
-		return fmt.Sprintf("green; %d rows", len(plan)), err
-	}}
-	if !campaign.Ledger.Has(first.Name) {
-		if err := campaign.RunOnly(ctx, first); err != nil {
+	layers, err := layersDir(os.Getenv)
+	if err != nil {
+		return err
+	}
+	if len(campaign.Ledger.Results) == 0 {
+		// Those of a set that was given up.
+		if err := dropLayers(layers); err != nil {
 			return err
 		}
 	}
-	cases := []harness.Case{first}
-	if len(campaign.Ledger.Failed()) == 0 {
-		cases = append(cases, saboteur.cases(copies)...)
+	if campaign.Ledger.Plans == nil {
+		campaign.Ledger.Plans = map[string][]harness.Row{}
 	}
-	result := campaign.Run(ctx, cases)
+	saboteur := &saboteur{site: campaign.Site, look: harness.TakeSnapshot, before: before, layers: layers, plans: campaign.Ledger.Plans}
+	result := campaign.Run(ctx, saboteur.cases(copies))
+	if !campaign.Ledger.Finished.IsZero() {
+		result = errors.Join(result, dropLayers(layers))
+	}
 	return errors.Join(result, campaign.Ledger.Table(os.Stdout))
 }
 
-// cases are the sabotages on the product as it is, then those that only checks can
-// see on the copies with blind checks.
+// cases are, stage by stage, the making of its base cloud, its undisturbed run, and
+// the sabotages on it; then those that only checks can see on the copies with blind
+// checks.
 func (s *saboteur) cases(copies string) []harness.Case {
 	var cases []harness.Case
+	for _, on := range stages() {
+		cases = append(cases, harness.Case{Name: on.name + ": a base cloud to copy", Do: func(ctx context.Context) (string, error) {
+			return s.makeLayer(ctx, on)
+		}}, harness.Case{Name: on.name + ": no sabotage: green", Do: func(ctx context.Context) (string, error) {
+			plan, err := s.undisturbed(ctx, on)
+			s.plans[on.name] = plan
+			return fmt.Sprintf("green; %d rows", len(plan)), err
+		}})
+		cases = append(cases, s.sabotagesOn(on)...)
+	}
+	return append(cases, s.blindCases(copies)...)
+}
+
+func (s *saboteur) sabotagesOn(on stage) []harness.Case {
+	var cases []harness.Case
 	for i, one := range sabotages() {
+		if one.on != on {
+			continue
+		}
 		cases = append(cases, harness.Case{
 			Name: fmt.Sprintf("%s: red at %s (%s)", one.name, one.expected, one.catcher),
 			Do: func(ctx context.Context) (string, error) {
@@ -90,8 +113,15 @@ func (s *saboteur) cases(copies string) []harness.Case {
 			},
 		})
 	}
+	return cases
+}
+
+// blindCases are the sabotages of the first set, for which it is shown which of the
+// checks sees them.
+func (s *saboteur) blindCases(copies string) []harness.Case {
+	var cases []harness.Case
 	for i, one := range sabotages() {
-		if one.catcher != byChecks {
+		if one.catcher != byChecks || one.on != identity() {
 			continue
 		}
 		for _, how := range []blindness{withoutNative, withoutAny} {

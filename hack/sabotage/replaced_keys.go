@@ -11,6 +11,7 @@ import (
 func replacedKeys() sabotage {
 	return sabotage{
 		name:     "keystone's fernet keys are replaced while it is down",
+		on:       identity(),
 		expected: harness.Row{Phase: verifyNoAPI, Project: keystone},
 		catcher:  byChecks,
 		shelled:  true,

@@ -16,6 +16,8 @@ const (
 	byProof catcher = "proof"
 	// byChecks are the checks of resources/, native or shelled.
 	byChecks catcher = "checks"
+	// byLeaks is what is there after destroy and was not before create.
+	byLeaks catcher = "leaks"
 	// byLimit is the limit of a script.
 	byLimit catcher = "limit"
 )
@@ -23,6 +25,8 @@ const (
 // sabotage breaks one thing from outside, without the suite's knowledge.
 type sabotage struct {
 	name string
+	// on is the cloud that it needs.
+	on stage
 	// expected is the row that must be the first to fail.
 	expected harness.Row
 	catcher  catcher
@@ -63,6 +67,8 @@ const (
 	destroy          = "destroy"
 	keystone, glance = "keystone", "glance"
 	placement        = "placement"
+	swift, neutron   = "swift", "neutron"
+	nova, cinder     = "nova", "cinder"
 	passed           = "passed"
 )
 
@@ -89,6 +95,16 @@ func sabotages() []sabotage {
 		deletedRow(),
 		hangingScript(),
 		replacedKeys(),
+		corruptedObject(),
+		removedFloatingIP(),
+		deletedRouterNamespace(),
+		leakedPort(),
+		killedGuest(),
+		rebootedGuest(),
+		computeLeftAtBase(),
+		migrationsNotRun(),
+		droppedExtraSpec(),
+		changedVolume(),
 	}
 }
 

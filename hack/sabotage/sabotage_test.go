@@ -20,10 +20,10 @@ func newSaboteur(t *testing.T, site harness.Site) *saboteur {
 	look := fakerun.Look(site)
 	before, err := look()
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	s := &saboteur{site: site, look: look, before: before}
-	s.plan, err = s.undisturbed(t.Context(), "0-undisturbed")
+	s := &saboteur{site: site, look: look, before: before, layers: t.TempDir(), plans: map[string][]harness.Row{}}
+	s.plans["identity"], err = s.undisturbed(t.Context(), identity())
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	NewWithT(t).Expect(s.plan).To(HaveLen(3 * len(fakerun.Phases())))
+	NewWithT(t).Expect(s.plans["identity"]).To(HaveLen(3 * len(fakerun.Phases())))
 	return s
 }
 

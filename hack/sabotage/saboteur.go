@@ -17,8 +17,10 @@ type saboteur struct {
 	// look takes a snapshot of the host, and before is the one without any run.
 	look   func() (harness.Snapshot, error)
 	before harness.Snapshot
-	// plan is every row of a whole run.
-	plan []harness.Row
+	// layers is the directory with the stages' base clouds, plans what the runs
+	// on them consist of.
+	layers string
+	plans  map[string][]harness.Row
 }
 
 // settings are those of every run here, the green one included, so that nothing
@@ -35,9 +37,11 @@ const (
 	green expectation = "green"
 )
 
-// undisturbed runs everything, which must be green, and returns the plan.
-func (s *saboteur) undisturbed(ctx context.Context, name string) (rows []harness.Row, err error) {
-	run, err := s.site.Start(ctx, name, settings())
+// undisturbed runs the stage's whole upgrade, which must be green, and returns its
+// rows.
+func (s *saboteur) undisturbed(ctx context.Context, on stage) (rows []harness.Row, err error) {
+	env, args := s.onStage(on)
+	run, err := s.site.Start(ctx, "0-undisturbed-"+on.name, env, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +66,12 @@ func (s *saboteur) undisturbed(ctx context.Context, name string) (rows []harness
 
 // commit runs everything, breaks it and judges how the run ended.
 func (s *saboteur) commit(ctx context.Context, one sabotage, want expectation, name string) (detail string, err error) {
-	if len(s.plan) == 0 {
-		return "", errors.New("the rows of a whole run are not known")
+	plan, err := s.plan(one.on)
+	if err != nil {
+		return "", err
 	}
-	run, err := s.site.Start(ctx, name, settings())
+	env, args := s.onStage(one.on)
+	run, err := s.site.Start(ctx, name, env, args...)
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +111,7 @@ func (s *saboteur) commit(ctx context.Context, one sabotage, want expectation, n
 	if code != 1 || !failed || first.Row != one.expected {
 		return detail, fmt.Errorf("it must be red at %s (exit 1); results: %s", one.expected, begin.Results)
 	}
-	err = harness.CheckJUnit(begin.Results, s.plan, one.expected, one.shown)
+	err = harness.CheckJUnit(begin.Results, plan, one.expected, one.shown)
 	if one.after != nil {
 		err = errors.Join(err, one.after(ctx, here, verdict))
 	}

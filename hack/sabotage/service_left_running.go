@@ -11,6 +11,7 @@ import (
 func serviceLeftRunning() sabotage {
 	return sabotage{
 		name:     "placement is left running through shutdown",
+		on:       identity(),
 		expected: harness.Row{Phase: shutdown, Project: placement},
 		catcher:  byProof,
 		shown:    marker,

@@ -10,6 +10,7 @@ import (
 func truncatedImage() sabotage {
 	return sabotage{
 		name:     "glance's image files are truncated while it is down",
+		on:       identity(),
 		expected: harness.Row{Phase: verifyNoAPI, Project: glance},
 		catcher:  byChecks,
 		shelled:  true,

@@ -12,6 +12,7 @@ import (
 func upgradeThatDoesNothing() sabotage {
 	return sabotage{
 		name:     "glance's upgrade.sh does nothing",
+		on:       identity(),
 		expected: harness.Row{Phase: upgrade, Project: glance},
 		catcher:  byProof,
 		shown:    marker,

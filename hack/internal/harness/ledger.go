@@ -32,6 +32,8 @@ type Ledger struct {
 	Finished time.Time `json:"finished,omitzero"`
 	// Plan is the rows that a whole run has.
 	Plan []Row `json:"plan"`
+	// Plans are the rows of further runs, by the name of what they run on.
+	Plans map[string][]Row `json:"plans,omitempty"`
 	// Phases are in the order in which they ran.
 	Phases []string `json:"phases"`
 	// Current is the case in progress: when a call finds one, the call before

@@ -73,6 +73,15 @@ func (s Site) Clean(ctx context.Context) error {
 	return nil
 }
 
+// SaveLayer runs `hack/cloud save`: the cloud that is there becomes a layer.
+func (s Site) SaveLayer(ctx context.Context, dir string) error {
+	output, err := s.command(ctx, "go", "run", "./hack/cloud", "save", dir)
+	if err != nil {
+		return fmt.Errorf("hack/cloud save: %w: %s", err, bytes.TrimSpace(output))
+	}
+	return nil
+}
+
 // InUse tells whether a run has left something here that somebody may want to keep.
 func (s Site) InUse() (bool, error) {
 	_, err := os.Stat(s.Node())
