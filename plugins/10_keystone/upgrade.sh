@@ -24,6 +24,7 @@ source "$TARGET_DEVSTACK_DIR/stackrc"
 source "$TARGET_DEVSTACK_DIR/lib/tls"
 source "$TARGET_DEVSTACK_DIR/lib/apache"
 source "$TARGET_DEVSTACK_DIR/lib/keystone"
+source "$GRENADE_DIR/inc/rules"
 
 set -o xtrace
 
@@ -35,6 +36,7 @@ upgrade_project keystone "$RUN_DIR" "$BASE_DEVSTACK_BRANCH" "$TARGET_DEVSTACK_BR
 
 : "${KEYSTONE_BIN_DIR:=$(dirname "$(command -v keystone-manage)")}"
 "$KEYSTONE_BIN_DIR/keystone-manage" db_sync || die $LINENO "keystone: the database schema was not upgraded"
+check_upgrade_status "$KEYSTONE_BIN_DIR/keystone-status"
 
 start_keystone
 ensure_services_started keystone

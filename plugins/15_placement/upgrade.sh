@@ -24,6 +24,7 @@ source "$TARGET_DEVSTACK_DIR/stackrc"
 source "$TARGET_DEVSTACK_DIR/lib/tls"
 source "$TARGET_DEVSTACK_DIR/lib/apache"
 source "$TARGET_DEVSTACK_DIR/lib/placement"
+source "$GRENADE_DIR/inc/rules"
 
 set -o xtrace
 
@@ -35,7 +36,8 @@ upgrade_project placement "$RUN_DIR" "$BASE_DEVSTACK_BRANCH" "$TARGET_DEVSTACK_B
 
 : "${PLACEMENT_BIN_DIR:=$(dirname "$(command -v placement-manage)")}"
 "$PLACEMENT_BIN_DIR/placement-manage" db sync || die $LINENO "placement: the database schema was not upgraded"
-"$PLACEMENT_BIN_DIR/placement-manage" db online_data_migrations || die $LINENO "placement: the online data migrations failed"
+run_online_migrations "$PLACEMENT_BIN_DIR/placement-manage" db
+check_upgrade_status "$PLACEMENT_BIN_DIR/placement-status"
 
 start_placement
 ensure_services_started placement-api

@@ -24,6 +24,7 @@ source "$TARGET_DEVSTACK_DIR/stackrc"
 source "$TARGET_DEVSTACK_DIR/lib/tls"
 source "$TARGET_DEVSTACK_DIR/lib/apache"
 source "$TARGET_DEVSTACK_DIR/lib/glance"
+source "$GRENADE_DIR/inc/rules"
 
 set -o xtrace
 
@@ -35,6 +36,7 @@ upgrade_project glance "$RUN_DIR" "$BASE_DEVSTACK_BRANCH" "$TARGET_DEVSTACK_BRAN
 
 : "${GLANCE_BIN_DIR:=$(dirname "$(command -v glance-manage)")}"
 "$GLANCE_BIN_DIR/glance-manage" db_sync || die $LINENO "glance: the database schema was not upgraded"
+check_upgrade_status "$GLANCE_BIN_DIR/glance-status"
 
 start_glance
 ensure_services_started g-api

@@ -311,12 +311,21 @@ func (c *Cloud) localrc(side config.Side) []Setting {
 		{"DEBSTACK_SIDE", string(side)},
 		{"DEBSTACK_RELEASE", release.Name},
 		{"DEBSTACK_ROOT", root},
+		{"DEBSTACK_SKIP_RELEASE", pythonBool(settings.SkipRelease)},
 	}
 	if side == config.Target {
 		// DEBSTACK_LOWER is only known when the target's root is there.
 		local = append(local, Setting{"DEBSTACK_UPPER", upper}, Setting{"DEBSTACK_WORK", work})
 	}
 	return append(local, c.saved.passwords.Settings()...)
+}
+
+// pythonBool is how DevStack's shell writes it.
+func pythonBool(value bool) string {
+	if value {
+		return "True"
+	}
+	return "False"
 }
 
 // Enabled is ENABLED_SERVICES, what the cloud holds: the services of

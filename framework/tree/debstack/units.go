@@ -21,11 +21,14 @@ type Unit struct {
 	// Script is a digest of the program that ExecStart names when that is one of init.d: Debian's OpenStack units all
 	// start /etc/init.d/<unit>, which holds the real command line. "" otherwise.
 	Script string
+
+	fromScript bool // it has no unit file, only the script
 }
 
 // UnitsOf lists the service units that a service's packages ship in the root file system at dir, by name. A service's
 // packages are those that its lib declares and all others that are built from the same sources, so that a unit that
-// moves to a new package is not overlooked. Templates and aliases do not count.
+// moves to a new package is not overlooked. Templates and aliases do not count. A script in init.d that has no unit of
+// its name is one, too: systemd would make it one (systemd-sysv-generator(8)), and the tree writes one for it.
 func UnitsOf(dir string, service Service) (map[string]Unit, error) {
 	root, err := os.OpenRoot(dir) // A link in the root that points to an absolute path must not lead to the host's file.
 	if err != nil {
@@ -59,6 +62,9 @@ func unitsOf(root fs.FS, service Service) (map[string]Unit, error) {
 				return nil, err
 			}
 			unit.Package = name
+			if known, ok := units[unit.Name]; ok && unit.fromScript && !known.fromScript {
+				continue
+			}
 			units[unit.Name] = unit
 		}
 	}
@@ -68,9 +74,16 @@ func unitsOf(root fs.FS, service Service) (map[string]Unit, error) {
 // errNoUnit says that a file is nothing that can be started by its name.
 var errNoUnit = errors.New("no service unit")
 
-var unitFile = regexp.MustCompile(`^/(?:usr/)?(lib/systemd/system/([^/@]+)\.service)$`)
+var (
+	unitFile   = regexp.MustCompile(`^/(?:usr/)?(lib/systemd/system/([^/@]+)\.service)$`)
+	scriptFile = regexp.MustCompile(`^/(etc/init\.d/([^/]+))$`)
+)
 
 func readUnit(root fs.FS, file string) (Unit, error) {
+	if part := scriptFile.FindStringSubmatch(file); part != nil {
+		unit := Unit{Name: part[2], ExecStart: []string{"/" + part[1] + " systemd-start"}, fromScript: true}
+		return unit, unit.readScripts(root)
+	}
 	part := unitFile.FindStringSubmatch(file)
 	if part == nil {
 		return Unit{}, errNoUnit
@@ -89,19 +102,24 @@ func readUnit(root fs.FS, file string) (Unit, error) {
 		return Unit{}, fmt.Errorf("unit file: %w", err)
 	}
 	unit := Unit{Name: part[2], ExecStart: execStart(string(text))}
-	for _, command := range unit.ExecStart {
+	return unit, unit.readScripts(root)
+}
+
+// readScripts sets the unit's Script from what its commands start.
+func (u *Unit) readScripts(root fs.FS) error {
+	for _, command := range u.ExecStart {
 		program, _, _ := strings.Cut(strings.TrimLeft(command, "-@:+!"), " ")
 		if path.Dir(program) != "/etc/init.d" {
 			continue
 		}
 		script, err := fs.ReadFile(root, strings.TrimPrefix(program, "/"))
 		if err != nil {
-			return Unit{}, fmt.Errorf("unit %s: %w", unit.Name, err)
+			return fmt.Errorf("unit %s: %w", u.Name, err)
 		}
 		sum := sha256.Sum256(script)
-		unit.Script = hex.EncodeToString(sum[:8])
+		u.Script = hex.EncodeToString(sum[:8])
 	}
-	return unit, nil
+	return nil
 }
 
 // execStart reads the ExecStart lines of a unit file (systemd.syntax(7)): a backslash continues a line, an empty value

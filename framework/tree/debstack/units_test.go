@@ -58,8 +58,8 @@ func TestUnitDifference(t *testing.T) {
 			"/usr/lib/systemd/system/neutron-rpc-server.service": unitText("/usr/bin/rpc --two"),
 			"/usr/lib/systemd/system/neutron-same.service":       unitText("/usr/bin/wrong\nExecStart=\nExecStart=/usr/bin/same"),
 		},
-		// Nobody declares this package; it is built from the same source.
-		"neutron-periodic-workers": {"/usr/lib/systemd/system/neutron-periodic-workers.service": unitText("/usr/bin/periodic")},
+		// Nobody declares this package; it is built from the same source. It has a script, but no unit.
+		"neutron-periodic-workers": {"/etc/init.d/neutron-periodic-workers": "exec periodic"},
 	})
 	service := Service{Name: "neutron", File: "lib/neutron", Packages: []string{"neutron-api"}, Units: []string{"neutron-api"}}
 
@@ -71,6 +71,9 @@ func TestUnitDifference(t *testing.T) {
 		g.Expect(d.Removed).To(Equal([]string{"neutron-old"}))
 		g.Expect(d.Changed).To(Equal([]string{"neutron-rpc-server"}))
 		g.Expect(d.Rescripted).To(Equal([]string{"neutron-api"}))
+		g.Expect(d.Target["neutron-api"].ExecStart).To(Equal([]string{"/etc/init.d/neutron-api systemd-start"}), "the unit, not its script")
+		g.Expect(d.Target["neutron-periodic-workers"].ExecStart).To(Equal([]string{"/etc/init.d/neutron-periodic-workers systemd-start"}))
+		g.Expect(d.Target["neutron-periodic-workers"].Script).NotTo(BeEmpty())
 		g.Expect(d.String()).To(And(
 			ContainSubstring("neutron-periodic-workers is new in the target: not declared"),
 			ContainSubstring(`"/usr/bin/rpc --one" at base, "/usr/bin/rpc --two" in the target`)))
