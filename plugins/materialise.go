@@ -51,6 +51,16 @@ func Materialise(grenadeDir string) error {
 	return nil
 }
 
+// InTreeFile returns a file of an in-tree plugin by its path below plugins/, such
+// as "50_neutron/probe.py", for checks that use it without a GRENADE_DIR.
+func InTreeFile(name string) ([]byte, error) {
+	content, err := files.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("in-tree plugin's file: %w", err)
+	}
+	return content, nil
+}
+
 // materialisedName is where an embedded file goes, relative to GRENADE_DIR.
 func materialisedName(name string) string {
 	if name == "." {

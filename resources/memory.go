@@ -63,8 +63,11 @@ func (m *Memory) Save(ctx context.Context, values map[string]string) error {
 }
 
 // Forget removes everything that the check saved, so that a new create starts
-// with nothing of an older one.
-func (m *Memory) Forget(ctx context.Context) error { return m.Store.Forget(ctx, m.Section) }
+// with nothing of an older one; keys that begin with one of the prefixes stay,
+// such as those of an early create.
+func (m *Memory) Forget(ctx context.Context, but ...string) error {
+	return m.Store.Forget(ctx, m.Section, but...)
+}
 
 // Record fetches objects and saves every attribute of them, as create does.
 func (m *Memory) Record(ctx context.Context, objects []Object) error {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"syscall"
@@ -126,8 +128,9 @@ func (s *Store) Save(ctx context.Context, section string, values map[string]stri
 	return nil
 }
 
-// Forget removes a section with all its keys.
-func (s *Store) Forget(ctx context.Context, section string) error {
+// Forget removes a section with all its keys, but for those that begin with one
+// of the prefixes, in one step per file.
+func (s *Store) Forget(ctx context.Context, section string, but ...string) error {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
@@ -138,14 +141,23 @@ func (s *Store) Forget(ctx context.Context, section string) error {
 		if err != nil {
 			return err
 		}
+		kept := file.section(section)
+		maps.DeleteFunc(kept, func(key, _ string) bool { return !beginsWithOneOf(key, but) })
 		if !file.remove(section) {
 			continue
+		}
+		for _, key := range slices.Sorted(maps.Keys(kept)) {
+			file.set(section, key, kept[key])
 		}
 		if err := s.write(name, file); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func beginsWithOneOf(key string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
 }
 
 // Reset forgets everything, as the start of a base run does.

@@ -107,6 +107,18 @@ func TestStoreForgetsOneSectionOnly(t *testing.T) {
 	g.Expect(store.Section("c")).To(Equal(map[string]string{"k": "c"}))
 }
 
+func TestStoreForgetsAllButWhatBeginsSo(t *testing.T) {
+	g := NewWithT(t)
+	s := &Store{Dir: t.TempDir(), Owner: "x"}
+	early := map[string]string{"shared.id": "1", "shared.note": " two\nlines ", "saved.shared_network": "{}"}
+	g.Expect(s.Save(t.Context(), "a", early)).To(Succeed())
+	g.Expect(s.Save(t.Context(), "a", map[string]string{"id": "2", "sharedness": "3", "saved.network": "{}"})).To(Succeed())
+	g.Expect(s.Forget(t.Context(), "a", "shared.", "saved.shared_")).To(Succeed())
+	left, err := s.Section("a")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(left).To(Equal(early))
+}
+
 func TestStoreKeepsAllOfManySavesAtOnce(t *testing.T) {
 	const writers, each = 16, 10
 	store := &Store{Dir: t.TempDir(), Owner: "many"}

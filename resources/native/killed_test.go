@@ -33,7 +33,7 @@ func newCutter(t *testing.T, cloud *resources.Cloud, cutAt int64) *cutter {
 	c := &cutter{cutAt: cutAt}
 	mux := http.NewServeMux()
 	for name, target := range map[string]string{
-		"identity": strings.TrimSuffix(cloud.AuthURL, "/v3"), "image": endpoint(t, *cloud, "image"), "placement": endpoint(t, *cloud, "placement"),
+		"identity": strings.TrimSuffix(cloud.AuthURL, "/v3"), "image": endpoint(t, *cloud, "image"), "placement": endpoint(t, *cloud, "placement"), "network": endpoint(t, *cloud, "network"),
 	} {
 		address, err := url.Parse(target)
 		NewWithT(t).Expect(err).NotTo(HaveOccurred())
@@ -49,7 +49,7 @@ func newCutter(t *testing.T, cloud *resources.Cloud, cutAt int64) *cutter {
 	c.Server = httptest.NewServer(mux)
 	t.Cleanup(c.Close)
 	cloud.AuthURL = c.URL + "/identity/v3"
-	cloud.Endpoints = map[string]string{"image": c.URL + "/image", "placement": c.URL + "/placement"}
+	cloud.Endpoints = map[string]string{"image": c.URL + "/image", "placement": c.URL + "/placement", "network": c.URL + "/network"}
 	return c
 }
 
@@ -80,7 +80,7 @@ func TestRealDestroyFindsWhatAKilledCreateMade(t *testing.T) {
 				cuts++
 				check := native.Checks(direct)[project]
 				g.Expect(check.Destroy(ctx)).To(Succeed(), "after cut %d", n)
-				g.Expect(leftRows(t, inside, direct.Tag)).To(Equal(nothingLeft), "after cut %d", n)
+				g.Expect(leftRows(t, inside, direct.Tag)).To(BeEmpty(), "after cut %d", n)
 				g.Expect(check.Destroy(ctx)).To(Succeed(), "again, after cut %d", n)
 			}
 			t.Logf("%s: create was cut at each of its %d writes", project, cuts)

@@ -76,6 +76,7 @@ func (b breaker) provider(key, part string, change func(document map[string]any)
 func mutations() []mutation {
 	all := append(keystoneMutations(), keystoneInsideMutations()...)
 	all = append(all, glanceMutations()...)
+	all = append(all, neutronMutations()...)
 	return append(all, placementMutations()...)
 }
 

@@ -6,6 +6,7 @@ import (
 	"grenade/resources/cinder"
 	"grenade/resources/glance"
 	"grenade/resources/keystone"
+	"grenade/resources/neutron"
 	"grenade/resources/nova"
 	"grenade/resources/placement"
 	"grenade/resources/swift"
@@ -20,5 +21,6 @@ func Checks(cloud resources.Cloud) map[string]resources.Check {
 		nova.Project:      nova.New(cloud),
 		placement.Project: placement.New(cloud),
 		swift.Project:     swift.New(cloud),
+		neutron.Project:   neutron.New(cloud),
 	}
 }

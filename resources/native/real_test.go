@@ -93,23 +93,40 @@ func openCloud(t *testing.T) (resources.Cloud, prefixNode) {
 	}, inside
 }
 
-// leftRows counts what a run's tag still has in the databases. Glance keeps
-// deleted images, marked; placement keeps no name of ours.
-func leftRows(t *testing.T, inside prefixNode, tag string) string {
-	t.Helper()
-	return strings.Join(strings.Fields(inside.sql(t, "keystone", strings.ReplaceAll(`
-SELECT COUNT(*) FROM keystone.project WHERE name LIKE '%TAG%';
-SELECT COUNT(*) FROM keystone.local_user WHERE name LIKE '%TAG%';
-SELECT COUNT(*) FROM keystone.group WHERE name LIKE '%TAG%';
-SELECT COUNT(*) FROM keystone.role WHERE name LIKE '%TAG%';
-SELECT COUNT(*) FROM keystone.application_credential WHERE name LIKE '%TAG%';
-SELECT COUNT(*) FROM glance.images WHERE deleted = 0 AND name LIKE '%TAG%';
-SELECT COUNT(*) FROM placement.resource_providers WHERE name LIKE '%TAG%';
-SELECT COUNT(*) FROM placement.traits WHERE name LIKE UPPER('%TAG%');
-SELECT COUNT(*) FROM placement.resource_classes WHERE name LIKE UPPER('%TAG%');`, "TAG", tag))), " ")
-}
+// traces are the rows in which a run's tag, or a project of it that is gone, can
+// still be seen. Glance keeps deleted images, marked; placement keeps no name of
+// ours; neutron's floating IPs and quotas have no name.
+const traces = `
+keystone.project WHERE name LIKE '%TAG%'
+keystone.local_user WHERE name LIKE '%TAG%'
+keystone.group WHERE name LIKE '%TAG%'
+keystone.role WHERE name LIKE '%TAG%'
+keystone.application_credential WHERE name LIKE '%TAG%'
+glance.images WHERE deleted = 0 AND name LIKE '%TAG%'
+neutron.networks WHERE name LIKE '%TAG%'
+neutron.ports WHERE name LIKE '%TAG%'
+neutron.routers WHERE name LIKE '%TAG%'
+neutron.floatingips WHERE project_id NOT IN (SELECT id FROM keystone.project)
+neutron.securitygroups WHERE project_id NOT IN (SELECT id FROM keystone.project)
+neutron.quotas WHERE project_id NOT IN (SELECT id FROM keystone.project)
+placement.resource_providers WHERE name LIKE '%TAG%'
+placement.traits WHERE name LIKE UPPER('%TAG%')
+placement.resource_classes WHERE name LIKE UPPER('%TAG%')`
 
-const nothingLeft = "0 0 0 0 0 0 0 0 0"
+// leftRows says which traces a run has left in the databases that the cloud has.
+func leftRows(t *testing.T, inside prefixNode, tag string) []string {
+	t.Helper()
+	databases := strings.Fields(inside.sql(t, "keystone", "SHOW DATABASES;"))
+	var questions []string
+	for _, trace := range strings.Split(strings.TrimSpace(traces), "\n") {
+		if database, _, _ := strings.Cut(trace, "."); slices.Contains(databases, database) {
+			trace = strings.ReplaceAll(trace, "TAG", tag)
+			table, _, _ := strings.Cut(trace, " ")
+			questions = append(questions, fmt.Sprintf("SELECT '%s', COUNT(*) FROM %s HAVING COUNT(*) > 0;", table, trace))
+		}
+	}
+	return strings.Fields(inside.sql(t, "keystone", strings.Join(questions, "\n")))
+}
 
 func TestRealChecksStayGreenOnACloudThatNobodyTouches(t *testing.T) {
 	for project := range native.Checks(resources.Cloud{}) {
@@ -117,10 +134,15 @@ func TestRealChecksStayGreenOnACloudThatNobodyTouches(t *testing.T) {
 			g, ctx := NewWithT(t), t.Context()
 			cloud, inside := openCloud(t)
 			check := native.Checks(cloud)[project]
-			var early *resources.NotChecked
-			g.Expect(errors.As(check.EarlyCreate(ctx), &early)).To(BeTrue())
+			step(t, "early create", func() error {
+				var nothing *resources.NotChecked
+				if err := check.EarlyCreate(ctx); !errors.As(err, &nothing) {
+					return err
+				}
+				return nil
+			})
 			step(t, "create", func() error { return check.Create(ctx) })
-			g.Expect(leftRows(t, inside, cloud.Tag)).NotTo(Equal(nothingLeft), "the count of rows must be able to see something")
+			g.Expect(leftRows(t, inside, cloud.Tag)).NotTo(BeEmpty(), "the count of rows must be able to see something")
 			for range 2 {
 				step(t, "verify pre-upgrade", func() error { return check.Verify(ctx, resources.PreUpgrade) })
 				step(t, "verify_noapi pre-upgrade", func() error { return check.VerifyNoAPI(ctx, resources.PreUpgrade) })
@@ -133,7 +155,7 @@ func TestRealChecksStayGreenOnACloudThatNobodyTouches(t *testing.T) {
 			step(t, "verify pre-upgrade", func() error { return check.Verify(ctx, resources.PreUpgrade) })
 			step(t, "destroy", func() error { return check.Destroy(ctx) })
 			step(t, "destroy again", func() error { return check.Destroy(ctx) })
-			g.Expect(leftRows(t, inside, cloud.Tag)).To(Equal(nothingLeft))
+			g.Expect(leftRows(t, inside, cloud.Tag)).To(BeEmpty())
 			g.Expect(check.Verify(ctx, resources.PostUpgrade)).NotTo(Succeed(), "nothing is there any more")
 		})
 	}
