@@ -24,6 +24,9 @@ type Cloud interface {
 	// PrepareTarget makes the target release's code available in the node, and
 	// says what differs between the releases' units.
 	PrepareTarget(ctx context.Context, logFile string, onLine func(string)) (tree.UnitReport, error)
+	// Smoke runs the smoke set of the side's Tempest, and writes its results to
+	// the file report, as JUnit does.
+	Smoke(ctx context.Context, side config.Side, report, logFile string, onLine func(string)) error
 	// Node is where the commands of the shell contract run.
 	Node() node.Node
 	// TreeDir is the side's tree as seen in the node.

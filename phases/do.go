@@ -22,7 +22,7 @@ type batch struct {
 // rows of a read-only phase all start when the first of them is asked for;
 // each call waits for its own.
 func (r *Run) Do(ctx context.Context, row Row) report.Row {
-	if !row.Phase.ReadOnly || row.Cloud() {
+	if !row.Phase.ReadOnly || !row.OfProject() {
 		return r.settle(ctx, row)
 	}
 	together, started := r.sideBySide[row.Phase.ID]
@@ -37,7 +37,7 @@ func (r *Run) startTogether(ctx context.Context, phase Phase) *batch {
 	together := &batch{done: map[string]chan struct{}{}}
 	r.sideBySide[phase.ID] = together
 	for _, row := range r.Selection.Rows {
-		if row.Phase.ID != phase.ID || row.Cloud() {
+		if row.Phase.ID != phase.ID || !row.OfProject() {
 			continue
 		}
 		done := make(chan struct{})
@@ -92,6 +92,9 @@ func (r *Run) settle(ctx context.Context, row Row) (settled report.Row) {
 	redBefore := r.Ledger.Red()
 	err := errors.Join(r.act(ctx, row), r.hideSecrets(row))
 	settled.Duration = time.Since(settled.Started)
+	r.mu.Lock()
+	settled.Tests = r.tests[row.Key()]
+	r.mu.Unlock()
 	var nothing *resources.NotChecked
 	switch {
 	case err == nil:

@@ -96,7 +96,7 @@ func (l *Ledger) Gate(row Row) (open bool, reason string) {
 			}
 		}
 	}
-	if row.Cloud() {
+	if !row.OfProject() {
 		return true, ""
 	}
 	if at, failed := l.FailedAt(row.Project); failed && after(row.Phase.ID, at) {

@@ -9,7 +9,7 @@ import (
 // Row is one line of the plan: one phase for one project, or for the cloud.
 type Row struct {
 	Phase Phase
-	// Project is the project's name, or CloudProject.
+	// Project is the project's name, CloudProject or TempestProject.
 	Project string
 }
 
@@ -18,6 +18,12 @@ func (r Row) Key() string { return r.Phase.ID + "/" + r.Project }
 
 // Cloud tells whether the row is the phase's cloud-wide work.
 func (r Row) Cloud() bool { return r.Project == CloudProject }
+
+// Tempest tells whether the row runs Tempest's smoke set.
+func (r Row) Tempest() bool { return r.Project == TempestProject }
+
+// OfProject tells whether the row belongs to a project.
+func (r Row) OfProject() bool { return !r.Cloud() && !r.Tempest() }
 
 // Labels returns what a label filter sees of the row: its project, its phase,
 // its side, and the stage where the phase has one.
@@ -39,8 +45,9 @@ type Plan struct {
 	Plugins []plugins.Plugin
 }
 
-// NewPlan lays out the rows for the plugins, which are in upgrade order.
-func NewPlan(found []plugins.Plugin) Plan {
+// NewPlan lays out the rows for the plugins, which are in upgrade order. Tempest
+// runs at the end of the phases that are named in smoke.
+func NewPlan(found []plugins.Plugin, smoke ...string) Plan {
 	plan := Plan{Plugins: found}
 	for _, phase := range Sequence() {
 		projects := make([]string, 0, len(found))
@@ -56,6 +63,9 @@ func NewPlan(found []plugins.Plugin) Plan {
 		case CloudRowLast:
 			projects = append(projects, CloudProject)
 		case NoCloudRow:
+		}
+		if slices.Contains(smoke, phase.ID) {
+			projects = append(projects, TempestProject)
 		}
 		for _, project := range projects {
 			plan.Rows = append(plan.Rows, Row{Phase: phase, Project: project})

@@ -46,12 +46,14 @@ type Run struct {
 	mu   sync.Mutex
 	rows map[string]report.Row
 	// unrecorded holds what a one-phase selection asked for in vain.
-	unrecorded  map[string]report.Row
-	setup       *report.Row
-	notes       []string
-	timings     []report.Timing
-	evidence    Evidence
-	continuity  []heard
+	unrecorded map[string]report.Row
+	setup      *report.Row
+	notes      []string
+	timings    []report.Timing
+	evidence   Evidence
+	continuity []heard
+	// tests are what Tempest's tests came to, by row.
+	tests       map[string][]report.Test
 	interrupted string
 	earlier     *report.Report
 }
@@ -122,6 +124,7 @@ func New(options Options) *Run {
 		unrecorded: map[string]report.Row{},
 		evidence:   Evidence{},
 		witnesses:  map[string][]witness{},
+		tests:      map[string][]report.Test{},
 	}
 }
 

@@ -106,7 +106,7 @@ func (p Plan) complete(selection Selection) []Row {
 	}
 	var rows []Row
 	for _, row := range p.Rows {
-		if keep[row.Key()] || row.Cloud() && phaseKept[row.Phase.ID] {
+		if keep[row.Key()] || !row.OfProject() && phaseKept[row.Phase.ID] {
 			rows = append(rows, row)
 		}
 	}
@@ -116,7 +116,7 @@ func (p Plan) complete(selection Selection) []Row {
 // implies tells whether the selection needs the row although the filter does
 // not match it.
 func (s Selection) implies(row Row) bool {
-	if row.Cloud() || !slices.Contains(s.Closure, row.Project) {
+	if !row.OfProject() || !slices.Contains(s.Closure, row.Project) {
 		return false
 	}
 	switch row.Phase.ID {

@@ -40,6 +40,9 @@ const (
 // so that no project is blamed for what they do.
 const CloudProject = "cloud"
 
+// TempestProject is the name that rows bear which run Tempest's smoke set.
+const TempestProject = "tempest"
+
 // SetupRow names BeforeSuite in the journal and in the report.
 const SetupRow = "setup"
 
@@ -90,7 +93,7 @@ func PhaseByID(id string) (Phase, bool) {
 // ReservedNames lists what no project may be called, because a label filter
 // could not tell it from a phase, a side or the cloud.
 func ReservedNames() []string {
-	names := []string{CloudProject, SetupRow, string(config.Base), string(config.Target)}
+	names := []string{CloudProject, TempestProject, SetupRow, string(config.Base), string(config.Target)}
 	for _, phase := range Sequence() {
 		names = append(names, phase.ID, phase.Name)
 		if phase.Stage != "" {

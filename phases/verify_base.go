@@ -7,7 +7,10 @@ import (
 )
 
 // verifyBase holds when the project's API answers and the process behind its
-// port is the base release's code.
+// port is the base release's code. Tempest's row runs its smoke set.
 func (r *Run) verifyBase(ctx context.Context, row Row) error {
+	if row.Tempest() {
+		return r.smoke(ctx, row, config.Base)
+	}
 	return r.verifyServing(ctx, row.Project, config.Base)
 }

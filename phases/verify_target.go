@@ -16,6 +16,9 @@ func (r *Run) verifyTarget(ctx context.Context, row Row) error {
 	if row.Cloud() {
 		return r.proveUntouched(ctx)
 	}
+	if row.Tempest() {
+		return r.smoke(ctx, row, config.Target)
+	}
 	if err := r.verifyServing(ctx, row.Project, config.Target); err != nil {
 		return err
 	}

@@ -39,7 +39,14 @@ func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
 	if err := s.checkHost(ctx); err != nil {
 		return err
 	}
-	plan := phases.NewPlan(found)
+	var smoke []string
+	if s.config.BaseRunSmoke {
+		smoke = append(smoke, phases.VerifyBase)
+	}
+	if s.config.TargetRunSmoke {
+		smoke = append(smoke, phases.VerifyTarget)
+	}
+	plan := phases.NewPlan(found, smoke...)
 	asked := s.filter(flags.LabelFilter)
 	matches, err := types.ParseLabelFilter(asked)
 	if err != nil {

@@ -44,8 +44,10 @@ type Config struct {
 
 	RunBase, RunTarget bool
 	VerifyResources    bool
-	Keep               Keep
-	Resume             bool
+	// BaseRunSmoke and TargetRunSmoke: Tempest's smoke tests run on that side.
+	BaseRunSmoke, TargetRunSmoke bool
+	Keep                         Keep
+	Resume                       bool
 
 	DebianMirror string // without trailing slash; "" = the host's own
 	NodeAddress  netip.Prefix

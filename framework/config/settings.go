@@ -84,13 +84,13 @@ func table() []setting {
 		},
 		{
 			name: "BASE_RUN_SMOKE", fallback: "False",
-			help:  "run Tempest's smoke tests on the base cloud (not supported yet; upstream's default is True)",
-			parse: notYet,
+			help:  "run Tempest's smoke tests on the base cloud (minutes; upstream's default is True)",
+			parse: boolean(func(c *Config) *bool { return &c.BaseRunSmoke }),
 		},
 		{
 			name: "TARGET_RUN_SMOKE", fallback: "False",
-			help:  "run Tempest's smoke tests on the upgraded cloud (not supported yet; upstream's default is True)",
-			parse: notYet,
+			help:  "run Tempest's smoke tests on the upgraded cloud (minutes; upstream's default is True)",
+			parse: boolean(func(c *Config) *bool { return &c.TargetRunSmoke }),
 		},
 		{
 			name: "GRENADE_USE_EXTERNAL_DEVSTACK", fallback: "False",

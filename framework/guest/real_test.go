@@ -306,7 +306,7 @@ func testLittleMemory(t *testing.T, files, suite string) {
 	v.awaitUp(t)
 	v.plug(t, "volume", serial, 1<<30)
 	g.Eventually(func() []string { _, disks := v.state(t); return disks }, patience).Should(HaveLen(2))
-	content := make([]byte, 100*megabyte)
+	content := make([]byte, 40*megabyte)
 	g.Expect(v.post(t, "/cgi-bin/write?disk=vdb&offset=0", content)).To(Equal(sum(content) + "\n"))
 	g.Expect(v.console(t)).NotTo(ContainSubstring("Out of memory"))
 }

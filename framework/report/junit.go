@@ -34,9 +34,15 @@ func (r Report) WriteJUnit(w io.Writer, resultsDir string) error {
 		}
 		rows = append([]Row{setup}, rows...)
 	}
-	n := r.Counts()
+	n, cases := r.Counts(), len(rows)
+	for _, row := range rows {
+		cases += len(row.Tests)
+		for _, test := range row.Tests {
+			n[test.Outcome]++
+		}
+	}
 	counts := fmt.Sprintf(`tests="%d" failures="%d" errors="0" skipped="%d" time="%s"`,
-		len(rows), n[Failed], n[NotChecked]+n[Blocked]+n[NotRun], decimal(r.elapsed()))
+		cases, n[Failed], n[NotChecked]+n[Blocked]+n[NotRun], decimal(r.elapsed()))
 
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
@@ -49,6 +55,9 @@ func (r Report) WriteJUnit(w io.Writer, resultsDir string) error {
 	b.WriteString("    </properties>\n")
 	for _, row := range rows {
 		writeCase(&b, row, r.output(row, resultsDir))
+		for _, test := range row.Tests {
+			writeCase(&b, test.row(row), "")
+		}
 	}
 	b.WriteString("  </testsuite>\n</testsuites>\n")
 	return put(w, b.Bytes(), "JUnit XML")

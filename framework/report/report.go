@@ -39,6 +39,8 @@ type Row struct {
 	Duration time.Duration `json:"duration_ns"`
 	Log      string        `json:"log,omitempty"` // path relative to the results directory
 	Failure  *Failure      `json:"failure,omitempty"`
+	// Tests are what a test suite that the row ran came to.
+	Tests []Test `json:"tests,omitempty"`
 	// Consequence: it failed because something before it failed.
 	Consequence bool `json:"consequence,omitempty"`
 }
