@@ -76,7 +76,8 @@ func TestEverySabotageNamesItsRow(t *testing.T) {
 	for _, one := range sabotages() {
 		names[one.name] = true
 		g.Expect(one.expected.Phase).To(BeElementOf(upgrade, shutdown, verifyNoAPI, verifyPost), one.name)
-		g.Expect(one.expected.Project).To(BeElementOf(keystone, glance, placement), one.name)
+		g.Expect(one.expected.Project).To(BeElementOf(keystone, glance, placement, swift, neutron, nova, cinder), one.name)
+		g.Expect(stages()).To(ContainElement(one.on), one.name)
 	}
 	g.Expect(names).To(HaveLen(6))
 	s := &saboteur{}
