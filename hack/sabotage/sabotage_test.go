@@ -75,14 +75,15 @@ func TestEverySabotageNamesItsRow(t *testing.T) {
 	names := map[string]bool{}
 	for _, one := range sabotages() {
 		names[one.name] = true
-		g.Expect(one.expected.Phase).To(BeElementOf(upgrade, shutdown, verifyNoAPI, verifyPost), one.name)
+		g.Expect(one.expected.Phase).To(BeElementOf(upgrade, shutdown, verifyNoAPI, verifyPost, destroy), one.name)
 		g.Expect(one.expected.Project).To(BeElementOf(keystone, glance, placement, swift, neutron, nova, cinder), one.name)
 		g.Expect(stages()).To(ContainElement(one.on), one.name)
 	}
-	g.Expect(names).To(HaveLen(6))
+	g.Expect(names).To(HaveLen(16))
 	s := &saboteur{}
-	// Three are for checks only, each repeated twice without.
-	g.Expect(s.cases("/copies")).To(HaveLen(6 + 2*3))
+	// Each stage has its base cloud and its undisturbed run; three sabotages of the
+	// first are for checks only, each repeated twice without.
+	g.Expect(s.cases("/copies")).To(HaveLen(16 + 2*len(stages()) + 2*3))
 }
 
 func TestAHangIsAddedAfterTheShebang(t *testing.T) {
