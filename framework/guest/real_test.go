@@ -45,7 +45,7 @@ func TestRealGuest(t *testing.T) {
 			t.Run("one guest", func(t *testing.T) { testOneGuest(t, files) })
 			t.Run("disks that fail", func(t *testing.T) { testFailingDisks(t, files) })
 			t.Run("4096-byte sectors", func(t *testing.T) { testLargeSectors(t, files) })
-			t.Run("little memory", func(t *testing.T) { testLittleMemory(t, files, suite) })
+			t.Run("little memory", func(t *testing.T) { testLittleMemory(t, files) })
 			t.Run("power button", func(t *testing.T) { testPowerButton(t, files) })
 			t.Run("reset", func(t *testing.T) { testReset(t, files) })
 		})
@@ -68,6 +68,7 @@ func realFiles(t *testing.T, suite string) string {
 }
 
 func testOneGuest(t *testing.T, files string) {
+	t.Helper()
 	g := NewWithT(t)
 	began := time.Now()
 	v := start(t, files, options{})
@@ -228,7 +229,7 @@ func testWrongQuestions(t *testing.T, v *vm) {
 	g := NewWithT(t)
 	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(v.url, "http://"))
 	g.Expect(err).NotTo(HaveOccurred())
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	_, err = fmt.Fprintf(connection, "POST /cgi-bin/write?disk=vda&offset=0 HTTP/1.0\r\nContent-Length: 1024\r\n\r\n%s", sector)
 	g.Expect(err).NotTo(HaveOccurred())
 	half, ok := connection.(*net.TCPConn)
@@ -242,6 +243,7 @@ func testWrongQuestions(t *testing.T, v *vm) {
 
 // testFailingDisks: an answer must never look whole when it is not.
 func testFailingDisks(t *testing.T, files string) {
+	t.Helper()
 	g := NewWithT(t)
 	v := start(t, files, options{})
 	v.awaitUp(t)
@@ -284,6 +286,7 @@ func testFailingDisks(t *testing.T, files string) {
 }
 
 func testLargeSectors(t *testing.T, files string) {
+	t.Helper()
 	g := NewWithT(t)
 	v := start(t, files, options{})
 	v.awaitUp(t)
@@ -299,10 +302,10 @@ func testLargeSectors(t *testing.T, files string) {
 }
 
 // testLittleMemory: the smallest that the guest boots in, and still answers for more than fits into its memory.
-func testLittleMemory(t *testing.T, files, suite string) {
+func testLittleMemory(t *testing.T, files string) {
+	t.Helper()
 	g := NewWithT(t)
-	megabytes := map[string]int{"bookworm": 96, "trixie": 96}[suite]
-	v := start(t, files, options{megabytes: megabytes})
+	v := start(t, files, options{megabytes: 80})
 	v.awaitUp(t)
 	v.plug(t, "volume", serial, 1<<30)
 	g.Eventually(func() []string { _, disks := v.state(t); return disks }, patience).Should(HaveLen(2))
@@ -312,6 +315,7 @@ func testLittleMemory(t *testing.T, files, suite string) {
 }
 
 func testPowerButton(t *testing.T, files string) {
+	t.Helper()
 	v := start(t, files, options{})
 	v.awaitUp(t)
 	g := NewWithT(t)
@@ -327,6 +331,7 @@ func testPowerButton(t *testing.T, files string) {
 
 // testReset: a guest that was rebooted says so, whatever the reason.
 func testReset(t *testing.T, files string) {
+	t.Helper()
 	g := NewWithT(t)
 	v := start(t, files, options{})
 	v.awaitUp(t)
