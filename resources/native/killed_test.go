@@ -3,6 +3,7 @@
 package native_test
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/gophercloud/gophercloud/v2"
 	. "github.com/onsi/gomega"
 
 	"grenade/resources"
@@ -32,11 +34,19 @@ func newCutter(t *testing.T, cloud *resources.Cloud, cutAt int64) *cutter {
 	t.Helper()
 	c := &cutter{cutAt: cutAt}
 	mux := http.NewServeMux()
-	for name, target := range map[string]string{
-		"identity": strings.TrimSuffix(cloud.AuthURL, "/v3"), "image": endpoint(t, *cloud, "image"), "placement": endpoint(t, *cloud, "placement"), "network": endpoint(t, *cloud, "network"),
-	} {
+	targets := map[string]string{"identity": strings.TrimSuffix(cloud.AuthURL, "/v3")}
+	for _, service := range []string{"image", "placement", "network", "object-store"} {
+		// A cloud need not have them all.
+		if target := endpoint(t, *cloud, service); target != "" {
+			// Swift's has the account in it, which is not always the administrator's.
+			targets[service], _, _ = strings.Cut(target, "/v1/AUTH_")
+		}
+	}
+	overrides := map[string]string{}
+	for name, target := range targets {
 		address, err := url.Parse(target)
 		NewWithT(t).Expect(err).NotTo(HaveOccurred())
+		overrides[name] = "/" + name
 		proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) }}
 		mux.Handle("/"+name+"/", http.StripPrefix("/"+name, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet && c.writes.Add(1) == c.cutAt {
@@ -49,15 +59,26 @@ func newCutter(t *testing.T, cloud *resources.Cloud, cutAt int64) *cutter {
 	c.Server = httptest.NewServer(mux)
 	t.Cleanup(c.Close)
 	cloud.AuthURL = c.URL + "/identity/v3"
-	cloud.Endpoints = map[string]string{"image": c.URL + "/image", "placement": c.URL + "/placement", "network": c.URL + "/network"}
+	cloud.Endpoints = map[string]string{}
+	for name, path := range overrides {
+		cloud.Endpoints[name] = c.URL + path
+	}
+	if _, ok := overrides["object-store"]; ok {
+		cloud.Endpoints["object-store"] += "/v1/AUTH_$(project_id)s"
+	}
 	return c
 }
 
+// endpoint is a service's, or "" in a cloud that does not have it.
 func endpoint(t *testing.T, cloud resources.Cloud, service string) string {
 	t.Helper()
 	provider, err := cloud.AsAdmin(t.Context())
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	client, err := cloud.Service(provider, service, "")
+	var absent *gophercloud.ErrEndpointNotFound
+	if errors.As(err, &absent) {
+		return ""
+	}
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	return client.Endpoint
 }

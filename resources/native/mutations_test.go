@@ -77,6 +77,7 @@ func mutations() []mutation {
 	all := append(keystoneMutations(), keystoneInsideMutations()...)
 	all = append(all, glanceMutations()...)
 	all = append(all, neutronMutations()...)
+	all = append(all, swiftMutations()...)
 	return append(all, placementMutations()...)
 }
 

@@ -64,15 +64,23 @@ func ofTheAnswer() map[string]string {
 	}
 }
 
+// keyOfURLs ends the names of the metadata that hold the key of temporary URLs.
+const keyOfURLs = "temp-url-key"
+
 // headers are an answer's header lines by name in lower case, without those of
-// the one answer.
+// the one answer. Of a key only the hash is kept: what differs is printed.
 func headers(header http.Header) map[string]any {
 	kept, passing := map[string]any{}, ofTheAnswer()
 	for name, values := range header {
 		name = strings.ToLower(name)
-		if _, ok := passing[name]; !ok {
-			kept[name] = strings.Join(values, ", ")
+		if _, ok := passing[name]; ok {
+			continue
 		}
+		value := strings.Join(values, ", ")
+		if strings.HasSuffix(name, keyOfURLs) {
+			value = "sha256:" + data{bytes: []byte(value)}.hashed().sha
+		}
+		kept[name] = value
 	}
 	return kept
 }

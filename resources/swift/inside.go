@@ -183,10 +183,7 @@ func (i *inside) objects(here stored, seen *disks, want *asked) ([]resources.Obj
 	if here.Account {
 		database := fixed("account_database", seen.Account)
 		if settled != yes {
-			database.Tolerated = tolerateTotals("info.object_count", "info.bytes_used")
-			for _, name := range here.Containers {
-				database.Tolerated = append(database.Tolerated, tolerateTotals("containers["+name+"].object_count", "containers["+name+"].bytes_used")...)
-			}
+			database.Tolerated = tolerateTotals("info.object_count", "info.bytes_used", "containers[*].object_count", "containers[*].bytes_used")
 		}
 		list = append(list, database)
 	}

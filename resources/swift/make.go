@@ -153,28 +153,31 @@ func (c *check) make(ctx context.Context) (*asked, error) {
 		return nil, fmt.Errorf("what swift can do: %w", err)
 	}
 	can := featuresOf(told)
-	text, err := json.Marshal(can)
-	if err != nil {
-		return nil, fmt.Errorf("what swift can do: %w", err)
-	}
-	if err := c.memory.Save(ctx, map[string]string{keyFeatures: string(text), keyAccount: accountOf(owner)}); err != nil {
+	if err := c.memory.Save(ctx, map[string]string{keyAccount: accountOf(owner)}); err != nil {
 		return nil, err
 	}
 	a, err := newAsked()
 	if err != nil {
 		return nil, err
 	}
-	for _, step := range []func(context.Context, *gophercloud.ServiceClient, features, *asked) error{
-		c.makeContainers, c.makeBox, c.makeLarge, c.makeStory, c.makeTempURL,
+	for _, step := range []func(context.Context, *gophercloud.ServiceClient, *features, *asked) error{
+		c.makeContainers, c.makeBox, c.makeSegments, c.makeLarge, c.makeDynamic, c.makeStory, c.makeTempURL,
 	} {
-		if err := step(ctx, owner, can, a); err != nil {
+		if err := step(ctx, owner, &can, a); err != nil {
 			return nil, err
 		}
 	}
-	return a, c.makeBench(ctx, friend)
+	if err := c.makeBench(ctx, friend); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(can)
+	if err != nil {
+		return nil, fmt.Errorf("what swift can do: %w", err)
+	}
+	return a, c.memory.Save(ctx, map[string]string{keyFeatures: string(text)})
 }
 
-func (c *check) makeContainers(ctx context.Context, owner *gophercloud.ServiceClient, can features, a *asked) error {
+func (c *check) makeContainers(ctx context.Context, owner *gophercloud.ServiceClient, can *features, a *asked) error {
 	project, err := c.friend().ProjectID()
 	if err != nil {
 		return err
@@ -225,7 +228,7 @@ func put(ctx context.Context, client *gophercloud.ServiceClient, container, name
 	return made.Header, nil
 }
 
-func (c *check) makeBox(ctx context.Context, owner *gophercloud.ServiceClient, can features, a *asked) error {
+func (c *check) makeBox(ctx context.Context, owner *gophercloud.ServiceClient, can *features, a *asked) error {
 	in := c.container(box)
 	if _, err := put(ctx, owner, in, objectName, a.object, objects.CreateOpts{
 		ContentType: "application/x-grenade", ContentDisposition: `attachment; filename="before.bin"`,
@@ -293,7 +296,7 @@ func makeLink(ctx context.Context, client *gophercloud.ServiceClient, in, name, 
 	return nil
 }
 
-func (c *check) makeLarge(ctx context.Context, owner *gophercloud.ServiceClient, can features, a *asked) error {
+func (c *check) makeSegments(ctx context.Context, owner *gophercloud.ServiceClient, _ *features, a *asked) error {
 	for name, parts := range map[string][]data{largeName: a.large, dynamicName: a.dynamic} {
 		for i, part := range parts {
 			if _, err := put(ctx, owner, c.container(segments), segmentName(name, i), part, objects.CreateOpts{ContentType: "application/octet-stream"}); err != nil {
@@ -301,37 +304,57 @@ func (c *check) makeLarge(ctx context.Context, owner *gophercloud.ServiceClient,
 			}
 		}
 	}
-	in := c.container(private)
-	if can.Large {
-		type segment struct {
-			Path string `json:"path"`
-			ETag string `json:"etag"`
-			Size int    `json:"size_bytes"`
-		}
-		var manifest []segment
-		for i, part := range a.large {
-			manifest = append(manifest, segment{"/" + c.container(segments) + "/" + segmentName(largeName, i), part.md5, len(part.bytes)})
-		}
-		text, err := json.Marshal(manifest)
-		if err != nil {
-			return fmt.Errorf("manifest of %s/%s: %w", in, largeName, err)
-		}
-		if _, err := put(ctx, owner, in, largeName, data{bytes: text}, objects.CreateOpts{
-			MultipartManifest: "put", NoETag: true, ContentType: "video/x-grenade", Metadata: metadata(),
-		}); err != nil {
-			return err
-		}
+	return nil
+}
+
+// makeLarge makes an object that names its segments.
+func (c *check) makeLarge(ctx context.Context, owner *gophercloud.ServiceClient, can *features, a *asked) error {
+	if !can.Large {
+		return nil
 	}
-	if can.Dynamic {
-		_, err := put(ctx, owner, in, dynamicName, data{}, objects.CreateOpts{
-			ObjectManifest: c.container(segments) + "/" + dynamicName + "/", ContentType: "audio/x-grenade", Metadata: metadata(),
-		})
+	type segment struct {
+		Path string `json:"path"`
+		ETag string `json:"etag"`
+		Size int    `json:"size_bytes"`
+	}
+	var manifest []segment
+	for i, part := range a.large {
+		manifest = append(manifest, segment{"/" + c.container(segments) + "/" + segmentName(largeName, i), part.md5, len(part.bytes)})
+	}
+	text, err := json.Marshal(manifest)
+	if err != nil {
+		return fmt.Errorf("manifest of %s: %w", largeName, err)
+	}
+	_, err = put(ctx, owner, c.container(private), largeName, data{bytes: text}, objects.CreateOpts{
+		MultipartManifest: "put", NoETag: true, ContentType: "video/x-grenade", Metadata: metadata(),
+	})
+	return err
+}
+
+// makeDynamic makes an object that consists of all whose names begin alike.
+// Whether swift does that shows when it is read: else it is empty.
+func (c *check) makeDynamic(ctx context.Context, owner *gophercloud.ServiceClient, can *features, a *asked) error {
+	in, all := c.container(private), join(a.dynamic...)
+	if _, err := put(ctx, owner, in, dynamicName, data{}, objects.CreateOpts{
+		ObjectManifest: c.container(segments) + "/" + dynamicName + "/", ContentType: "audio/x-grenade", Metadata: metadata(),
+	}); err != nil {
 		return err
+	}
+	// The list of the segments may be a moment late.
+	if err := awaitListing(ctx, owner, c.container(segments), "", len(a.large)+len(a.dynamic)); err != nil {
+		return err
+	}
+	seen, err := download(ctx, owner, in, dynamicName, objects.DownloadOpts{})
+	if err != nil {
+		return fmt.Errorf("read %s/%s: %w", in, dynamicName, err)
+	}
+	if can.Dynamic = seen.Size == int64(len(all.bytes)); !can.Dynamic {
+		return remove(ctx, owner, in, dynamicName)
 	}
 	return nil
 }
 
-func (c *check) makeStory(ctx context.Context, owner *gophercloud.ServiceClient, can features, a *asked) error {
+func (c *check) makeStory(ctx context.Context, owner *gophercloud.ServiceClient, can *features, a *asked) error {
 	if !can.Versions {
 		return nil
 	}
@@ -352,7 +375,7 @@ func (c *check) makeStory(ctx context.Context, owner *gophercloud.ServiceClient,
 }
 
 // makeTempURL signs a URL that needs no token: it must work on after the upgrade.
-func (c *check) makeTempURL(ctx context.Context, owner *gophercloud.ServiceClient, can features, _ *asked) error {
+func (c *check) makeTempURL(ctx context.Context, owner *gophercloud.ServiceClient, can *features, _ *asked) error {
 	if !can.TempURL {
 		return nil
 	}

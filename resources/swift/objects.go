@@ -47,17 +47,13 @@ func (s *session) account() resources.Object {
 
 // containersOf is the account's list of its containers.
 func (s *session) containersOf() resources.Object {
-	var count []string
-	for _, what := range s.ownContainers() {
-		count = append(count, "["+s.container(what)+"].count", "["+s.container(what)+"].bytes")
-	}
 	return resources.Object{
 		Name: "containers",
 		Fetch: func(ctx context.Context) (any, error) {
 			list, err := listing(ctx, s.owner, "")
 			return anyList(list), err
 		},
-		Tolerated: s.totals(count...),
+		Tolerated: s.totals("[*].count", "[*].bytes"),
 	}
 }
 

@@ -29,6 +29,28 @@ func TestAVersionMayNotFall(t *testing.T) {
 	}
 }
 
+func TestAListInInfoMayGrowAndNotShrink(t *testing.T) {
+	now := ""
+	client := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"swift": {"version": "2.30.1"}, "tempurl": {"methods": [`+now+`]}}`)
+	}))
+	cloud := resources.Cloud{Store: &resources.Store{Dir: t.TempDir()}}
+	s := &session{check: &check{cloud: cloud, memory: cloud.Memory(Project)}, owner: client}
+	now = `"GET", "PUT"`
+	NewWithT(t).Expect(s.recordInfo(t.Context())).To(Succeed())
+	for _, c := range []struct {
+		now   string
+		stage resources.Stage
+		green bool
+	}{
+		{`"PUT", "GET"`, resources.PreUpgrade, true}, {`"PUT", "GET", "POST"`, resources.PostUpgrade, true},
+		{`"PUT", "GET", "POST"`, resources.PreUpgrade, false}, {`"GET"`, resources.PostUpgrade, false},
+	} {
+		now = c.now
+		NewWithT(t).Expect(s.compareInfo(t.Context(), c.stage) == nil).To(Equal(c.green), "%s %s", c.now, c.stage)
+	}
+}
+
 func clientOf(t *testing.T, handler http.Handler) *gophercloud.ServiceClient {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -66,6 +88,12 @@ func TestADownloadThatBreaksOffIsAFinding(t *testing.T) {
 func TestTheNumberOfARequestIsNotCompared(t *testing.T) {
 	kept := headers(http.Header{"Date": {"today"}, "X-Trans-Id": {"tx1"}, "X-Openstack-Request-Id": {"tx1"}, "Etag": {"e"}, "X-Object-Meta-Note": {"é"}})
 	NewWithT(t).Expect(kept).To(Equal(map[string]any{"etag": "e", "x-object-meta-note": "é"}))
+}
+
+func TestAKeyIsComparedAndNotShown(t *testing.T) {
+	kept := headers(http.Header{"X-Container-Meta-Temp-Url-Key": {"secret"}})
+	NewWithT(t).Expect(kept).To(HaveKeyWithValue("x-container-meta-temp-url-key", HavePrefix("sha256:")))
+	NewWithT(t).Expect(headers(http.Header{"X-Container-Meta-Temp-Url-Key": {"another"}})).NotTo(Equal(kept))
 }
 
 func TestAWayToAnotherAccount(t *testing.T) {
