@@ -175,10 +175,13 @@ func TestInTreePluginsAreIdleOnlyWhereTheyHaveNothing(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	for _, plugin := range found {
 		for phase, idle := range map[string]bool{"early_create": true, "force_destroy": true, "create": false, "verify": false, "verify_noapi": false, "destroy": false} {
+			if plugin.Project == "neutron" && phase == "early_create" {
+				idle = false // the network for the guests of others
+			}
 			trace, output, code := w.runTraced(t, plugin.Script("resources.sh"), phase, "pre-upgrade")
 			got, why, err := NoOp(trace, plugin.Dir)
 			g.Expect(err).NotTo(HaveOccurred())
-			if plugin.Project == "glance" && phase == "verify_noapi" {
+			if (plugin.Project == "glance" || plugin.Project == "swift") && phase == "verify_noapi" {
 				// Nothing was created: so there is no file to look at.
 				g.Expect(got).To(BeTrue(), why)
 				continue
