@@ -3,7 +3,19 @@
 #
 # Runs in the node, as a user with passwordless sudo. Prints a line per step: seconds since the beginning, seconds that the step
 # took, its name; the output of a step is in $LOGDIR, and its end is printed when the step fails.
+#
+# stack.sh --again starts the cloud that an earlier stack.sh has made in this node and unstack.sh has stopped: its data and its
+# configs are kept.
 set -o errexit -o nounset -o pipefail
+
+case ${1:-} in
+    '') AGAIN='' ;;
+    --again) AGAIN=1 ;;
+    *)
+        echo "usage: stack.sh [--again]" >&2
+        exit 2
+        ;;
+esac
 
 TOP_DIR=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=stackrc
@@ -83,19 +95,22 @@ bring_up_memcached() {
     milestone memcached
 }
 
+# if_new COMMAND…: nothing of what a new cloud needs is done to one that is there.
+if_new() { [[ -n $AGAIN ]] || "$@"; }
+
 bring_up_keystone() {
-    step "keystone: schema" init_keystone
-    step "keystone: bootstrap" bootstrap_keystone
+    if_new step "keystone: schema" init_keystone
+    if_new step "keystone: bootstrap" bootstrap_keystone
     await_milestone memcached
     step "keystone: start until it answers" start_keystone
-    step "all accounts and endpoints" all_accounts
+    if_new step "all accounts and endpoints" all_accounts
     milestone keystone
 }
 
 # bring_up SERVICE: schema and start of a service that has nothing to wait for but the database and the queue; its accounts are
 # needed by its first client, not by its start.
 bring_up() {
-    step "$1: schema" "init_$1"
+    if_new step "$1: schema" "init_$1"
     await_milestone rabbit
     step "$1: start" "start_$1"
     milestone "$1"
@@ -103,7 +118,7 @@ bring_up() {
 
 # bring_up_nova: nova-compute tells placement what it has as soon as it starts.
 bring_up_nova() {
-    step "nova: schema" init_nova
+    if_new step "nova: schema" init_nova
     await_milestone rabbit
     step "nova: start until it answers" start_nova_control
     await_milestone keystone placement neutron  # What lib/nova requires is enabled with it.
@@ -111,7 +126,7 @@ bring_up_nova() {
     milestone nova
 }
 
-step "packages and config" write_configs
+if_new step "packages and config" write_configs
 async_run rabbit bring_up_rabbit
 async_run memcached bring_up_memcached
 if is_service_enabled mysql; then step "mariadb: start" start_database; fi
@@ -122,10 +137,10 @@ async_wait memcached rabbit "${services[@]}"
 
 # What a cloud holds when it is new.
 for name in "${services[@]}"; do
-    ! function_exists "provide_$name" || async_run "$name" step "$name: what a new cloud has" "provide_$name"
+    ! function_exists "provide_$name" || if_new async_run "$name" step "$name: what a new cloud has" "provide_$name"
 done
 async_wait "${services[@]}"
-merge_config_group "$TOP_DIR/local.conf" test-config
+if_new merge_config_group "$TOP_DIR/local.conf" test-config
 # What people should know of this cloud; the run's report shows lines that begin so.
 for name in "${services[@]}"; do
     ! function_exists "${name}_notes" || "${name}_notes" | sed 's/^/note: /'
