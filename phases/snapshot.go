@@ -66,6 +66,12 @@ func (r *Run) saveDatabases(ctx context.Context, row Row, side config.Side) erro
 	return nil
 }
 
+// archiveConfig writes an archive, its first argument, of those of the others
+// that are there, below /etc: not every release has every file.
+const archiveConfig = `umask 077; out=$1; shift
+for name in "$@"; do shift; [ ! -e "/etc/$name" ] || set -- "$@" "$name"; done
+exec tar -C /etc -cf "$out" --files-from=/dev/null -- "$@"`
+
 // saveConfig keeps the project's operator-owned configuration as
 // $SAVE_DIR/snapshots/<project>.tar.
 func (r *Run) saveConfig(ctx context.Context, row Row) error {
@@ -78,7 +84,7 @@ func (r *Run) saveConfig(ctx context.Context, row Row) error {
 		return fmt.Errorf("snapshot of %s: %w", row.Project, err)
 	}
 	_, err := r.cloud.Node().Run(ctx, node.Command{Command: exec.Command{
-		Args: append([]string{"sh", "-c", `umask 077; out=$1; shift; exec tar -C /etc -cf "$out" -- "$@"`, "sh", path}, service.Config...),
+		Args: append([]string{"sh", "-c", archiveConfig, "sh", path}, service.Config...),
 		Log:  r.LogFile(row.Phase.ID, row.Project), Timeout: r.Config.ScriptTimeout,
 	}})
 	if err != nil {
