@@ -253,8 +253,9 @@ function remove_all {
     remove_named security-groups name security_groups
     project=$(check_api GET "$CHECK_IDENTITY/projects?name=$NAME&domain_id=default" 200 | check_json "' '.join(o['id'] for o in d['projects'])")
     for id in $project; do
-        # Neutron gave it to the project, and nobody else removes it.
-        remove_found security-groups "name=default&project_id=$id" security_groups
+        # Neutron gave it to the project, and nobody else removes it. Asked for the
+        # project's groups, it would make it anew.
+        remove_found security-groups name=default security_groups "o['project_id'] == '$id'"
     done
     user=$(check_api GET "$CHECK_IDENTITY/users?name=$NAME&domain_id=default" 200 | check_json "' '.join(o['id'] for o in d['users'])")
     for id in $user; do
@@ -295,14 +296,14 @@ function remove_named {
     remove_found "$1" "$2=$NAME" "${3:-$1}"
 }
 
-# remove_found COLLECTION QUERY MEMBER
+# remove_found COLLECTION QUERY MEMBER [CONDITION] - the condition is one on o.
 function remove_found {
-    local id ids
-    ids=$(network GET "/$1?$2" 200 | check_json "' '.join(o['id'] for o in d['$3'])")
+    local id ids wanted="' '.join(o['id'] for o in d['$3'] if ${4:-True})"
+    ids=$(network GET "/$1?$2" 200 | check_json "$wanted")
     for id in $ids; do
         network DELETE "/$1/$id" "204|404"
     done
-    ids=$(network GET "/$1?$2" 200 | check_json "' '.join(o['id'] for o in d['$3'])")
+    ids=$(network GET "/$1?$2" 200 | check_json "$wanted")
     check_same "the list of $1 with $2" "" "$ids"
 }
 

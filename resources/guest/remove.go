@@ -83,16 +83,12 @@ func (g Guest) kinds(api *clients, name string) []kind {
 	}
 }
 
+// removeAll deletes the saved one and those that the list finds.
 func (g Guest) removeAll(ctx context.Context, k kind, name string) error {
 	saved, err := g.Memory.Find(g.key(k.key))
 	if err != nil {
 		return err
 	}
-	return deleteAll(ctx, k, name, saved)
-}
-
-// deleteAll deletes the saved one and those that the list finds.
-func deleteAll(ctx context.Context, k kind, name, saved string) error {
 	found, err := resources.Collection(ctx, k.list, k.member)
 	if err != nil {
 		return fmt.Errorf("look for %s %s: %w", k.what, name, err)
@@ -118,17 +114,30 @@ func lookAtDeleted(ctx context.Context, compute *gophercloud.ServiceClient, id s
 
 // RemoveDefaultGroup removes the security group that neutron makes by itself for
 // a project that asks it for anything, and that outlives the project. The client
-// must be the administrator's: nobody else may, and for the administrator of
-// another project it is not made anew. A project that was never made has none.
+// must be the administrator's: nobody else may. A project that was never made has
+// none.
 func RemoveDefaultGroup(ctx context.Context, network *gophercloud.ServiceClient, account resources.Account) error {
 	project, err := account.Memory.Find(account.Name + ".project_id")
 	if err != nil || project == "" {
 		return err
 	}
-	return deleteAll(ctx, kind{
-		"security group", "",
-		groups.List(network, groups.ListOpts{Name: "default", ProjectID: project}), "security_groups",
-		func(ctx context.Context, id string) error { return groups.Delete(ctx, network, id).ExtractErr() },
-		func(ctx context.Context, id string) error { return groups.Get(ctx, network, id).Err },
-	}, "default of project "+project, "")
+	// Not by project: neutron makes the group anew for one that it is asked about.
+	page, err := groups.List(network, groups.ListOpts{Name: "default"}).AllPages(ctx)
+	if err != nil {
+		return fmt.Errorf("look for the default security group of project %s: %w", project, err)
+	}
+	found, err := groups.ExtractGroups(page)
+	if err != nil {
+		return fmt.Errorf("look for the default security group of project %s: %w", project, err)
+	}
+	var errs []error
+	for _, group := range found {
+		if group.ProjectID != project {
+			continue
+		}
+		errs = append(errs, resources.Delete(ctx, "security group "+group.ID+" (default of project "+project+")",
+			func(ctx context.Context) error { return groups.Delete(ctx, network, group.ID).ExtractErr() },
+			func(ctx context.Context) error { return groups.Get(ctx, network, group.ID).Err }))
+	}
+	return errors.Join(errs...)
 }

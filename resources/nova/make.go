@@ -31,7 +31,7 @@ const (
 // extraSpecs change nothing that a guest needs; each is of another namespace.
 func extraSpecs() map[string]string {
 	return map[string]string{
-		"hw:watchdog_action": "disabled", "quota:cpu_shares": "1024", "grenade:origin": "before the upgrade",
+		"hw:watchdog_action": "disabled", "hw_rng:allowed": "False", "grenade:origin": "before the upgrade",
 	}
 }
 
