@@ -50,6 +50,8 @@ type Config struct {
 	Resume                       bool
 
 	DebianMirror string // without trailing slash; "" = the host's own
+	// BaseExtra and TargetExtra are packages that the side prefers over the mirror's.
+	BaseExtra, TargetExtra ExtraPackages
 	NodeAddress  netip.Prefix
 	// AllowExpiredArchive: a suite is used although its Release file has expired.
 	AllowExpiredArchive bool
@@ -83,14 +85,17 @@ func (c *Config) Values() []Value { return append([]Value(nil), c.values...) }
 
 // Secrets lists what of the configuration must not appear in a log.
 func (c *Config) Secrets() []string {
-	u, err := url.Parse(c.DebianMirror)
-	if err != nil || u.User == nil {
-		return nil
+	var secrets []string
+	for _, uri := range []string{c.DebianMirror, c.BaseExtra.Source.URI, c.TargetExtra.Source.URI} {
+		u, err := url.Parse(uri)
+		if err != nil || u.User == nil {
+			continue
+		}
+		if password, set := u.User.Password(); set && password != "" {
+			secrets = append(secrets, password)
+		}
 	}
-	if password, set := u.User.Password(); set && password != "" {
-		return []string{password}
-	}
-	return nil
+	return secrets
 }
 
 // Sources says where to look.

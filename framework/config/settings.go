@@ -113,6 +113,16 @@ func table() []setting {
 			parse: mirror,
 		},
 		{
+			name: "BASE_EXTRA_PACKAGES", fallback: "",
+			help:  "packages that the base root prefers over the mirror's: a directory of .deb files, or an apt source (deb [options] uri suite components)",
+			parse: extraPackages("BASE_EXTRA_PACKAGES", func(c *Config) *ExtraPackages { return &c.BaseExtra }),
+		},
+		{
+			name: "TARGET_EXTRA_PACKAGES", fallback: "",
+			help:  "the same for the target root",
+			parse: extraPackages("TARGET_EXTRA_PACKAGES", func(c *Config) *ExtraPackages { return &c.TargetExtra }),
+		},
+		{
 			name: "ALLOW_EXPIRED_ARCHIVE", fallback: "False",
 			help:  "use a suite although its Release file says that it is not valid any more",
 			parse: boolean(func(c *Config) *bool { return &c.AllowExpiredArchive }),

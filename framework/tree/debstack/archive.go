@@ -39,12 +39,26 @@ type indexFile struct {
 
 // releaseFile is the part of an InRelease file that we use (Debian repository format, "Release" files).
 type releaseFile struct {
-	origin, suite, codename string
-	validUntil              time.Time         // zero: for ever
-	sha256                  map[string]string // by path below dists/<suite>
+	origin, label, suite, codename string
+	validUntil                     time.Time         // zero: for ever
+	sha256                         map[string]string // by path below dists/<suite>
 }
 
+// parseRelease reads the Release file of a suite.
 func parseRelease(text []byte) (releaseFile, error) {
+	found, err := readFields(text)
+	if err != nil {
+		return found, err
+	}
+	// A portal that asks for a login answers every request with a page of its own.
+	if found.codename == "" && found.suite == "" {
+		return found, errors.New("what was received is no Release file: it has neither Codename nor Suite")
+	}
+	return found, nil
+}
+
+// readFields reads the Release file of any directory of packages.
+func readFields(text []byte) (releaseFile, error) {
 	found := releaseFile{sha256: map[string]string{}}
 	field := ""
 	lines := bufio.NewScanner(bytes.NewReader(text))
@@ -68,6 +82,8 @@ func parseRelease(text []byte) (releaseFile, error) {
 		switch value = strings.TrimSpace(value); name {
 		case "Origin":
 			found.origin = value
+		case "Label":
+			found.label = value
 		case "Suite":
 			found.suite = value
 		case "Codename":
@@ -82,10 +98,6 @@ func parseRelease(text []byte) (releaseFile, error) {
 	}
 	if err := lines.Err(); err != nil {
 		return found, fmt.Errorf("Release file: %w", err)
-	}
-	// A portal that asks for a login answers every request with a page of its own.
-	if found.codename == "" && found.suite == "" {
-		return found, errors.New("what was received is no Release file: it has neither Codename nor Suite")
 	}
 	return found, nil
 }

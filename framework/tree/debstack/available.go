@@ -2,6 +2,7 @@ package debstack
 
 import (
 	"bufio"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -31,13 +32,20 @@ const indexTimeout = 2 * time.Minute
 // obstacle only where there is no cached root either.
 func (c *Cloud) checkPair(ctx context.Context, cache *Cache, mirror *Mirror, services []string) error {
 	var refused []string
-	for _, release := range c.releases() {
-		archive, err := mirror.Archive(ctx, release.Suite)
+	var notes []string
+	for _, side := range []config.Side{config.Base, config.Target} {
+		release := c.release(side)
+		extra, err := FindExtra(ctx, mirror, c.extraSetting(side))
 		if err != nil {
+			return err
+		}
+		c.extra[side] = extra
+		archive, err := mirror.Archive(ctx, release.Suite)
+		if _, err = extra.with(archive, err); err != nil {
 			if ctx.Err() != nil {
 				return fmt.Errorf("packages of %s: %w", release.Suite, ctx.Err())
 			}
-			cached, broken := cache.entries(setPrefix(release.Suite, cache.setHash(c.want(release).Packages)))
+			cached, broken := cache.entries(setPrefix(release.Suite, cache.setHash(c.want(side))))
 			if broken != nil {
 				return broken
 			}
@@ -47,38 +55,47 @@ func (c *Cloud) checkPair(ctx context.Context, cache *Cache, mirror *Mirror, ser
 			continue
 		}
 		if archive.Expired > 0 {
-			c.options.Note(fmt.Sprintf("the archive's state of %s expired %s ago (ALLOW_EXPIRED_ARCHIVE)", release.Suite, roundAge(archive.Expired)))
+			notes = append(notes, fmt.Sprintf("the archive's state of %s expired %s ago (ALLOW_EXPIRED_ARCHIVE)", release.Suite, roundAge(archive.Expired)))
 		}
 		names, err := cache.packageNames(ctx, mirror, archive)
 		if err != nil {
 			return err
 		}
 		for _, lib := range c.known {
-			missing := without(lib.PackagesAt(release.Number), names)
+			missing := slices.DeleteFunc(without(lib.PackagesAt(release.Number), names), extra.has)
 			switch {
 			case len(missing) == 0:
 			case len(lib.Services) == 0 || slices.Contains(services, lib.Name):
 				refused = append(refused, fmt.Sprintf("%s (%s) has no %s, which %s needs", release.Suite, release.Name, strings.Join(missing, ", "), lib.Name))
 			default:
-				c.options.Note(fmt.Sprintf("%s is not in %s, whose archive has no %s today", lib.Name, release.Suite, strings.Join(missing, ", ")))
-				c.leftOut[release.Suite] = append(c.leftOut[release.Suite], lib.Name)
+				notes = append(notes, fmt.Sprintf("%s is not in %s, whose archive has no %s today", lib.Name, release.Suite, strings.Join(missing, ", ")))
+				c.leftOut[side] = append(c.leftOut[side], lib.Name)
 			}
 		}
 	}
+	// Both sides may be of one suite.
+	for _, note := range unique(notes) {
+		c.options.Note(note)
+	}
 	if len(refused) > 0 {
 		return setting(fmt.Errorf("this upgrade cannot be tried: %s; choose other releases, or projects that do not need it (--label-filter)",
-			strings.Join(refused, "; ")))
+			strings.Join(unique(refused), "; ")))
 	}
 	return nil
 }
 
-// releases are the two of the pair, or the one when they are equal.
-func (c *Cloud) releases() []config.Release {
-	pair := []config.Release{c.options.Config.Base, c.options.Config.Target}
-	if pair[0].Suite == pair[1].Suite {
-		return pair[:1]
+func (c *Cloud) release(side config.Side) config.Release {
+	if side == config.Target {
+		return c.options.Config.Target
 	}
-	return pair
+	return c.options.Config.Base
+}
+
+func (c *Cloud) extraSetting(side config.Side) config.ExtraPackages {
+	if side == config.Target {
+		return c.options.Config.TargetExtra
+	}
+	return c.options.Config.BaseExtra
 }
 
 func without(wanted []string, have map[string]bool) []string {
@@ -146,45 +163,62 @@ func (m *Mirror) packageNames(ctx context.Context, archive Archive) ([]string, e
 	defer cancel()
 	var names []string
 	for _, index := range archive.indexes {
-		found, err := m.readIndex(ctx, archive, index)
+		err := m.readIndex(ctx, archive.Mirror, path.Join("dists", archive.Suite, index.path), index.sha256, func(name, _ string) {
+			names = append(names, name)
+		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", index.path, err)
 		}
-		names = append(names, found...)
 	}
 	return unique(names), nil
 }
 
-// readIndex reads one index, and makes sure that it is the one that the Release file lists.
-func (m *Mirror) readIndex(ctx context.Context, archive Archive, index indexFile) (names []string, err error) {
-	body, err := m.open(ctx, archive.Mirror, path.Join("dists", archive.Suite, index.path))
+// readIndex tells name and version of each package in an index, and makes sure that it is the one that the Release file
+// lists.
+func (m *Mirror) readIndex(ctx context.Context, mirror, file, wanted string, tell func(name, version string)) error {
+	body, err := m.open(ctx, mirror, file)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = body.Close() }() // Nothing was written.
 	sum := sha256.New()
 	packed := io.TeeReader(bufio.NewReaderSize(body, 1<<20), sum)
-	unpacked, err := xz.NewReader(packed)
+	unpacked, err := unpack(packed, path.Ext(file))
 	if err != nil {
-		return nil, fmt.Errorf("unpack: %w", err)
+		return fmt.Errorf("unpack: %w", err)
 	}
 	lines := bufio.NewScanner(unpacked)
 	lines.Buffer(nil, 1<<20)
+	name := ""
 	for lines.Scan() {
-		if name, ok := strings.CutPrefix(lines.Text(), "Package: "); ok {
-			names = append(names, name)
+		if value, ok := strings.CutPrefix(lines.Text(), "Package: "); ok {
+			name = value
+		} else if version, ok := strings.CutPrefix(lines.Text(), "Version: "); ok {
+			tell(name, version)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+		return fmt.Errorf("read: %w", err)
 	}
 	if _, err := io.Copy(io.Discard, packed); err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+		return fmt.Errorf("read: %w", err)
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != index.sha256 {
-		return nil, fmt.Errorf("its SHA-256 is %s, the Release file says %s: the mirror may be in the middle of an update", got, index.sha256)
+	if got := hex.EncodeToString(sum.Sum(nil)); got != wanted {
+		return fmt.Errorf("its SHA-256 is %s, the Release file says %s: the mirror may be in the middle of an update", got, wanted)
 	}
-	return names, nil
+	return nil
+}
+
+// unpack reads what was packed by the program that the file's suffix says.
+func unpack(packed io.Reader, suffix string) (io.Reader, error) {
+	switch suffix {
+	case ".xz":
+		return xz.NewReader(packed)
+	case ".gz":
+		return gzip.NewReader(packed)
+	default:
+		return packed, nil
+	}
 }
 
 // open reads a file of the archive over http, https, file or copy.
@@ -209,7 +243,11 @@ func (m *Mirror) open(ctx context.Context, mirror, file string) (io.ReadCloser, 
 		return nil, fmt.Errorf("download: %w", err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		return nil, errors.Join(fmt.Errorf("HTTP status %s", answer.Status), answer.Body.Close())
+		err := fmt.Errorf("HTTP status %s", answer.Status)
+		if answer.StatusCode == http.StatusNotFound {
+			err = fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+		}
+		return nil, errors.Join(err, answer.Body.Close())
 	}
 	return answer.Body, nil
 }

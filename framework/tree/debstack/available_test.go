@@ -73,7 +73,7 @@ func pairCloud(t *testing.T, notes *[]string, headers map[string]string) *Cloud 
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	releases := config.Releases()
 	return &Cloud{
-		known: known, leftOut: map[string][]string{},
+		known: known, leftOut: map[config.Side][]string{}, extra: map[config.Side]*Extra{},
 		options: CloudOptions{
 			Config: &config.Config{Base: releases[1], Target: releases[2]},
 			Note:   func(text string) { *notes = append(*notes, text) },
@@ -112,10 +112,10 @@ func TestAPairWhosePackagesAreMissingIsRefusedBeforeAnythingIsBuilt(t *testing.T
 				return
 			}
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(cloud.leftOut["forky"]).To(Equal(test.leftOut))
+			g.Expect(cloud.leftOut[config.Target]).To(Equal(test.leftOut))
 			g.Expect(notes).To(HaveLen(len(test.leftOut)))
 			for _, out := range test.leftOut {
-				g.Expect(cloud.want(config.Releases()[2]).Packages).NotTo(ContainElement(ContainSubstring(out)))
+				g.Expect(cloud.want(config.Target).Packages).NotTo(ContainElement(ContainSubstring(out)))
 			}
 
 			g.Expect(cloud.checkPair(t.Context(), cache, fakeMirror(t, archive.URL), test.services)).To(Succeed())
@@ -135,7 +135,7 @@ func TestAnArchiveThatIsGoneAndNoCachedRoot(t *testing.T) {
 	g.Expect(err).To(MatchError(ContainSubstring("suite forky")))
 
 	// What a cached root is good for, its own check says.
-	entry := setPrefix("forky", cache.setHash(cloud.want(config.Releases()[2]).Packages)) + "0"
+	entry := setPrefix("forky", cache.setHash(cloud.want(config.Target))) + "0"
 	g.Expect(os.MkdirAll(filepath.Join(cache.Dir, "roots", entry), 0o700)).To(Succeed())
 	g.Expect(cloud.checkPair(t.Context(), cache, fakeMirror(t, archive.URL), []string{"keystone"})).To(Succeed())
 }

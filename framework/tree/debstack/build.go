@@ -117,6 +117,13 @@ func (b *Mmdebstrap) run(ctx context.Context, order BuildOrder, variant string, 
 	if strings.HasPrefix(order.Mirror, "file:") {
 		args = append(args, "--hook-dir=/usr/share/mmdebstrap/hooks/file-mirror-automount")
 	}
+	more := filepath.Join(order.Scratch, "extra")
+	options, err := order.Extra.options(more)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, removeTree(more)) }()
+	args = append(args, options...)
 	call := fmt.Sprintf(`--%s-hook=sh %s "$1" %s`, at.stage, shellQuote(script), shellQuote(release))
 	for _, file := range at.files {
 		call += " " + shellQuote(file)

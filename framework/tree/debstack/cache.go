@@ -19,8 +19,8 @@ import (
 //	<Dir>/logs/<suite>.log                                 the last build's whole output
 //
 // Guests are in <Dir>/guests, with the log guest-<suite>.log. The package set is a hash of everything that decides what
-// is built from a suite: the packages, the builder's recipe, the architecture. Several processes may use one cache at
-// the same time.
+// is built from a suite: the packages, where extra ones come from, the builder's recipe, the architecture. The archive's
+// digest is one with that of the extra packages. Several processes may use one cache at the same time.
 type Cache struct {
 	// Dir is the cache's directory, made when needed. It must allow devices and set-uid programs.
 	Dir string
@@ -65,8 +65,9 @@ type BuildOrder struct {
 	Suite    string
 	Mirror   string
 	Packages []string // sorted, each once
-	Scratch  string   // an existing, private directory
-	Root     string   // below Scratch
+	Extra    *Extra
+	Scratch  string // an existing, private directory
+	Root     string // below Scratch
 	Log      string
 }
 
@@ -138,7 +139,7 @@ func (c *Cache) ensure(ctx context.Context, want Want, say say) (*Root, error) {
 	if err := c.sweep(ctx, say); err != nil {
 		return nil, err
 	}
-	set := setPrefix(want.Suite, c.setHash(want.Packages))
+	set := setPrefix(want.Suite, c.setHash(want))
 
 	// The archive answers over the network while the disk reads the newest entry: a warm start pays for one of them.
 	type asked struct {
@@ -147,7 +148,7 @@ func (c *Cache) ensure(ctx context.Context, want Want, say say) (*Root, error) {
 	}
 	answer := make(chan asked, 1)
 	go func() {
-		archive, err := c.Archives.Archive(ctx, want.Suite)
+		archive, err := want.Extra.with(c.Archives.Archive(ctx, want.Suite))
 		answer <- asked{archive, err}
 	}()
 	newest, broken := c.openNewest(ctx, set)

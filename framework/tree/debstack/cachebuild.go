@@ -65,7 +65,7 @@ func (c *Cache) build(ctx context.Context, want Want, set string, archive Archiv
 		return nil, fmt.Errorf("make room for logs: %w", err)
 	}
 	order := BuildOrder{
-		Suite: want.Suite, Mirror: archive.Mirror, Packages: wholeSet(want.Packages),
+		Suite: want.Suite, Mirror: archive.Mirror, Packages: wholeSet(want.Packages), Extra: want.Extra,
 		Scratch: scratch, Root: filepath.Join(scratch, rootDir), Log: filepath.Join(logs, c.logName(want.Suite)),
 	}
 	started := time.Now()
@@ -73,6 +73,7 @@ func (c *Cache) build(ctx context.Context, want Want, set string, archive Archiv
 	if err != nil {
 		return nil, err
 	}
+	built.Digest = want.Extra.digestWith(built.Digest)
 	fingerprint, err := TakeFingerprint(ctx, order.Root)
 	if err != nil {
 		return nil, err

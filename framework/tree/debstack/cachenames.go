@@ -69,10 +69,10 @@ func (c *Cache) lockFile(set string) string {
 }
 
 // setHash stands for everything but suite and archive that decides what is built.
-func (c *Cache) setHash(packages []string) string {
+func (c *Cache) setHash(want Want) string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{
-		strings.Join(wholeSet(packages), " "), c.Builder.Recipe(), debianArchitecture(),
-	}, "\n")))
+		strings.Join(wholeSet(want.Packages), " "), c.Builder.Recipe(), debianArchitecture(),
+	}, "\n") + want.Extra.text()))
 	return hex.EncodeToString(sum[:4])
 }
 

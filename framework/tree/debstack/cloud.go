@@ -38,8 +38,10 @@ type Cloud struct {
 	// stopTarget ends the making of the target's root.
 	stopTarget context.CancelFunc
 	saved      savedCloud
-	// leftOut are the libs whose packages a suite's archive lacks.
-	leftOut map[string][]string
+	// leftOut are the libs whose packages a side's archive lacks.
+	leftOut map[config.Side][]string
+	// extra are the packages that a side prefers over its archive's.
+	extra map[config.Side]*Extra
 	// layer is the base cloud that was copied instead of made.
 	layer layer
 
@@ -82,7 +84,7 @@ func NewCloud(options CloudOptions) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cloud{options: options, shell: shell, known: known, leftOut: map[string][]string{}}, nil
+	return &Cloud{options: options, shell: shell, known: known, leftOut: map[config.Side][]string{}, extra: map[config.Side]*Extra{}}, nil
 }
 
 // Requires returns the closure of the projects' requirements as the embedded
@@ -113,12 +115,15 @@ func (c *Cloud) Start(ctx context.Context, services []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, stopGuest()) }()
 	began := time.Now()
-	if c.base, err = cache.Ensure(ctx, c.want(c.options.Config.Base), c.options.Progress); err != nil {
+	if c.base, err = cache.Ensure(ctx, c.want(config.Base), c.options.Progress); err != nil {
 		return err
 	}
 	c.took("base root", report.Roots, began)
 	c.held = append(c.held, c.base)
 	c.tellAge(c.base)
+	if err := c.tellExtra(config.Base, c.base); err != nil {
+		return err
+	}
 	passwords := NewPasswords()
 	if c.options.Config.BaseLayer != "" {
 		if c.layer, passwords, err = openLayer(c.options.Config, services, c.base); err != nil {
@@ -157,17 +162,31 @@ func (c *Cloud) ensureTarget(ctx context.Context, cache *Cache) {
 	ctx, c.stopTarget = context.WithCancel(ctx)
 	go func() {
 		defer close(target)
-		root, err := cache.Ensure(ctx, c.want(c.options.Config.Target), c.options.Progress)
+		root, err := cache.Ensure(ctx, c.want(config.Target), c.options.Progress)
 		c.took("target root", report.Roots, began)
 		target <- madeRoot{root, err}
 	}()
 }
 
-// want is the root of a release. It holds every service that the tree knows
-// and the archive has, so that one root serves every selection.
-func (c *Cloud) want(release config.Release) Want {
-	there := slices.DeleteFunc(slices.Clone(c.known), func(lib Service) bool { return slices.Contains(c.leftOut[release.Suite], lib.Name) })
-	return Want{Release: release.Name, Suite: release.Suite, Packages: append(NodePackages(), there.Packages(release.Number)...)}
+// want is the root of a side. It holds every service that the tree knows and
+// the archive has, so that one root serves every selection.
+func (c *Cloud) want(side config.Side) Want {
+	release := c.release(side)
+	there := slices.DeleteFunc(slices.Clone(c.known), func(lib Service) bool { return slices.Contains(c.leftOut[side], lib.Name) })
+	return Want{
+		Release: release.Name, Suite: release.Suite, Packages: append(NodePackages(), there.Packages(release.Number)...), Extra: c.extra[side],
+	}
+}
+
+// tellExtra says which of the extra packages the side's root holds. It is an
+// error when they are not what is tested.
+func (c *Cloud) tellExtra(side config.Side, root *Root) error {
+	extra := c.extra[side]
+	used, err := extra.Used(root.Packages)
+	if len(used) > 0 {
+		c.options.Note(fmt.Sprintf("%s: %s", c.extraSetting(side).Setting, some(used)))
+	}
+	return err
 }
 
 // tellAge says that nobody could be asked whether the root is current.
@@ -423,6 +442,9 @@ func (c *Cloud) awaitTarget(ctx context.Context, onLine func(string)) error {
 		}
 		c.tellAge(made.root)
 		c.held = append(c.held, made.root)
+		if err := c.tellExtra(config.Target, made.root); err != nil {
+			return err
+		}
 		c.saved.TargetRoot, c.saved.TargetPackages = made.root.Path, made.root.Packages
 	}
 	c.took("wait for the target root", report.Roots, began)

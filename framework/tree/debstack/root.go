@@ -14,6 +14,7 @@ type Want struct {
 	Release  string   // "zed"; only for people to read
 	Suite    string   // Debian's codename
 	Packages []string // order and repetition do not matter; a root that is to be booted needs [NodePackages], too
+	Extra    *Extra   // preferred over the suite's; may be nil
 }
 
 // Root is one cached root file system, or the files of a guest, held for use: as long as it is not released, nobody
