@@ -52,7 +52,7 @@ type Config struct {
 	DebianMirror string // without trailing slash; "" = the host's own
 	// BaseExtra and TargetExtra are packages that the side prefers over the mirror's.
 	BaseExtra, TargetExtra ExtraPackages
-	NodeAddress  netip.Prefix
+	NodeAddress            netip.Prefix
 	// AllowExpiredArchive: a suite is used although its Release file has expired.
 	AllowExpiredArchive bool
 	FloatingRange       netip.Prefix

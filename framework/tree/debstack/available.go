@@ -213,9 +213,9 @@ func (m *Mirror) readIndex(ctx context.Context, mirror, file, wanted string, tel
 func unpack(packed io.Reader, suffix string) (io.Reader, error) {
 	switch suffix {
 	case ".xz":
-		return xz.NewReader(packed)
+		return xz.NewReader(packed) //nolint:wrapcheck // the caller says what it was doing
 	case ".gz":
-		return gzip.NewReader(packed)
+		return gzip.NewReader(packed) //nolint:wrapcheck // the caller says what it was doing
 	default:
 		return packed, nil
 	}

@@ -94,7 +94,7 @@ func (e *Extra) has(name string) bool {
 // ErrSetting when there are none, or when the root has another version of one: then the packages that somebody wants to
 // see tested are not what is tested.
 func (e *Extra) Used(installed map[string]string) ([]string, error) {
-	if e == nil || e.unknown != nil {
+	if e == nil || len(e.versions) == 0 {
 		return nil, nil
 	}
 	var used, other []string

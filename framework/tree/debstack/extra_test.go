@@ -19,8 +19,8 @@ import (
 	"grenade/framework/config"
 )
 
-// makeDeb makes a package that holds one file.
-func makeDeb(t *testing.T, dir, name, version, architecture string) string {
+// makeDeb makes a package that holds one file: <name>_<version>.deb.
+func makeDeb(t *testing.T, dir, name, version, architecture string) {
 	t.Helper()
 	if _, err := osexec.LookPath("dpkg-deb"); err != nil {
 		t.Skip("there is no dpkg-deb on this machine")
@@ -33,7 +33,6 @@ func makeDeb(t *testing.T, dir, name, version, architecture string) string {
 	file := filepath.Join(dir, fmt.Sprintf("%s_%s.deb", name, version))
 	output, err := osexec.CommandContext(t.Context(), "dpkg-deb", "--root-owner-group", "--build", tree, file).CombinedOutput()
 	g.Expect(err).NotTo(HaveOccurred(), string(output))
-	return file
 }
 
 func directory(dir string) config.ExtraPackages {
