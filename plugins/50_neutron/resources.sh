@@ -51,7 +51,7 @@ function early_create {
     resource_save network router_id "$router"
     # Neutron's policy: only an administrator shares with everybody.
     CHECK_TOKEN=$ADMIN_TOKEN neutron PUT "networks/$network" 200 --json-body '{"network": {"shared": true}}' >/dev/null
-    check_until "$AGENTS_WITHIN" "every port of network $network is ACTIVE" idle_ports "$network"
+    # Agents wire it meanwhile; create waits for them.
 }
 
 function create {
@@ -212,6 +212,8 @@ function status_of_port {
 
 function wait_settled {
     local network floating
+    network=$(resource_get network net_id)
+    [[ -z $network ]] || check_until "$AGENTS_WITHIN" "every port of network $network is ACTIVE" idle_ports "$network"
     network=$(check_saved neutron network_id)
     floating=$(check_saved neutron floating_id)
     check_until "$AGENTS_WITHIN" "every agent of neutron's lives" dead_agents

@@ -76,8 +76,8 @@ func neutronMutations() []mutation {
 			b.call("network", "DELETE", "v2.0/floatingips/"+b.saved["floating_ip_id"], nil, http.StatusNoContent)
 		}, api: []string{"floating_ip"}, noapi: []string{"rows_floating_ip"}},
 		{project: project, name: "agent switched off in its row",
-			change: sql("UPDATE agents SET admin_state_up = 0 WHERE agent_type = 'L3 agent';", "tag"),
-			undo:   sql("UPDATE agents SET admin_state_up = 1;", "tag"),
+			change: func(b breaker) { b.sql("neutron", "UPDATE agents SET admin_state_up = 0 WHERE agent_type = 'L3 agent';") },
+			undo:   func(b breaker) { b.sql("neutron", "UPDATE agents SET admin_state_up = 1;") },
 			api:    []string{"agents[*].admin_state_up"}},
 		{project: project, name: "floating IP's rule dropped from the router", change: func(b breaker) {
 			b.inRouter(`iptables -t nat -S | grep -- "-j DNAT --to-destination 192.168.231.20" | sed s/^-A/-D/ | while read -r rule; do iptables -t nat $rule; done`)
@@ -93,11 +93,11 @@ func neutronMutations() []mutation {
 			// Or the agent would start another within the minute.
 			b.inside.shell(b.t, `systemctl stop neutron-dhcp-agent; for pid in $(ip netns pids qdhcp-`+b.saved["network_id"]+`); do [[ $(cat /proc/$pid/comm) != dnsmasq ]] || kill -9 $pid; done`)
 		}, undo: start("neutron-dhcp-agent"),
-			api: []string{"lease.address"}, noapi: []string{"lease.address", "node.helpers.dhcp*"}},
+			api: []string{"lease"}, noapi: []string{"lease", "node.helpers.dhcp*"}},
 		{project: project, name: "probe's port taken from Open vSwitch", change: func(b breaker) {
 			b.inside.shell(b.t, `ovs-vsctl del-port br-int tap`+b.saved["port_id"][:11])
-		}, api: []string{"node.port*", "lease.address", "reached.router", "reached.floating_ip_from_host"},
-			noapi: []string{"node.port*", "node.flows*", "lease.address", "reached.router", "reached.floating_ip_from_host"}},
+		}, api: []string{"node.port*", "lease", "reached.router", "reached.floating_ip_from_host"},
+			noapi: []string{"node.port*", "node.flows*", "lease", "reached.router", "reached.floating_ip_from_host"}},
 		{project: project, name: "firewall's rules lost", change: func(b breaker) {
 			b.inside.shell(b.t, `for table in 81 82; do ovs-ofctl del-flows br-int table=$table; done`)
 		}, undo: start("neutron-openvswitch-agent"),

@@ -2,6 +2,7 @@ package neutron
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -51,8 +52,8 @@ func (i *inside) traffic() []resources.Object {
 func (i *inside) lease(ctx context.Context) (any, error) {
 	terms, err := lease(ctx, i.Inside, i.saved[keyPort])
 	if err != nil && ctx.Err() == nil {
-		// The node answers, or the comparison of everything else would not get far either.
-		return map[string]any{"address": noAnswer(err.Error())}, nil
+		// It goes on: what else is not as it was may tell why.
+		return nil, &resources.Gone{What: err.Error()}
 	}
 	return terms, err
 }
@@ -102,7 +103,27 @@ func (i *inside) look(ctx context.Context) (map[string]any, error) {
 	if err := json.Unmarshal(out, &seen); err != nil {
 		return nil, fmt.Errorf("look at the node: %w", err)
 	}
+	seen["flows"] = condensed(seen["flows"])
 	return seen, nil
+}
+
+// condensed says how many rules each table has, and which, in few words: dozens
+// of them change together. The plugin's resources.sh compares them line by line.
+func condensed(flows any) any {
+	tables, ok := flows.(map[string]any)
+	if !ok {
+		return flows // why there are none
+	}
+	brief := map[string]string{}
+	for table, rules := range tables {
+		text, err := json.Marshal(rules)
+		list, ok := rules.([]any)
+		if err != nil || !ok {
+			return flows
+		}
+		brief[table] = fmt.Sprintf("%d rules with the hash %.8x", len(list), sha256.Sum256(text))
+	}
+	return brief
 }
 
 // node is what neutron has made on the node.

@@ -139,15 +139,7 @@ func (c *check) makeShared(ctx context.Context) error {
 	if err := networks.Update(ctx, m.admin, network.ID, networks.UpdateOpts{Shared: &yes}).Err; err != nil {
 		return fmt.Errorf("share network %s with every project: %w", network.ID, err)
 	}
-	s := &session{admin: m.admin, memory: c.memory}
-	if err := s.waitActive(ctx, network.ID, ""); err != nil {
-		return err
-	}
-	objects, err := s.shared()
-	if err != nil {
-		return err
-	}
-	return c.memory.Record(ctx, objects)
+	return nil // agents wire it meanwhile; create waits for them
 }
 
 // make creates everything that only this check uses.

@@ -50,9 +50,6 @@ const (
 	keyWitness = "witness_probe"
 )
 
-// recordedShared begins the keys of the shared network's recorded attributes.
-const recordedShared = "saved.shared_"
-
 type check struct {
 	cloud  resources.Cloud
 	memory *resources.Memory
@@ -96,7 +93,7 @@ func (c *check) Create(ctx context.Context) error {
 	if err := c.destroyAccount(ctx, c.owner()); err != nil {
 		return fmt.Errorf("remove what an earlier create left: %w", err)
 	}
-	if err := c.memory.Forget(ctx, keyShared, recordedShared); err != nil {
+	if err := c.memory.Forget(ctx, keyShared); err != nil {
 		return err
 	}
 	if err := c.make(ctx); err != nil {

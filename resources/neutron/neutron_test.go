@@ -213,3 +213,11 @@ func TestUntilReturnsWhatWasSaidLast(t *testing.T) {
 	defer cancel()
 	g.Expect(until(ctx, answers, func(context.Context) string { return "no answer from 192.0.2.1" })).To(Equal("no answer from 192.0.2.1"))
 }
+
+func TestFlowsAreToldInFewWords(t *testing.T) {
+	g := NewWithT(t)
+	brief := func(rules ...any) any { return condensed(map[string]any{"table=71": rules}) }
+	g.Expect(brief("a", "b")).To(HaveKeyWithValue("table=71", MatchRegexp(`^2 rules with the hash [0-9a-f]{16}$`)))
+	g.Expect(brief("a", "b")).NotTo(Equal(brief("a", "c")))
+	g.Expect(condensed("br-int has no rule for it")).To(Equal("br-int has no rule for it"))
+}

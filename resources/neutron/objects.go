@@ -112,31 +112,26 @@ func (s *session) objects() []resources.Object {
 		{Name: "dhcp_agents_of_network", Fetch: s.hosts("networks/" + s.saved[keyNetwork] + "/dhcp-agents")},
 		{Name: "l3_agents_of_router", Fetch: s.hosts("routers/" + s.saved[keyRouter] + "/l3-agents")},
 	}
-	if shared, err := s.shared(); err == nil {
-		list = append(list, shared...)
+	if s.hasShared() {
+		list = append(list, s.shared()...)
 	}
 	return list
 }
 
+// hasShared says whether early create has run. Only others need it.
+func (s *session) hasShared() bool {
+	return s.saved[keySharedNetwork] != "" && s.saved[keySharedSubnet] != "" && s.saved[keySharedRouter] != ""
+}
+
 // shared lists the network that early create made, with its subnet and router.
-func (s *session) shared() ([]resources.Object, error) {
-	saved, err := s.memory.All()
-	if err != nil {
-		return nil, err
-	}
-	for _, key := range []string{keySharedNetwork, keySharedSubnet, keySharedRouter} {
-		if saved[key] == "" {
-			return nil, &resources.NotChecked{Reason: "early create made no shared network"}
-		}
-	}
-	with := &session{memory: s.memory, admin: s.admin, saved: saved}
+func (s *session) shared() []resources.Object {
 	return []resources.Object{
-		{Name: "shared_network", Fetch: with.network(s.admin, keySharedNetwork), Tolerated: moved(), Asked: map[string]any{
-			"shared": true, "project_id": saved[keyShared+"project_id"], "status": "ACTIVE",
+		{Name: "shared_network", Fetch: s.network(s.admin, keySharedNetwork), Tolerated: moved(), Asked: map[string]any{
+			"shared": true, "project_id": s.saved[keyShared+"project_id"], "status": "ACTIVE",
 		}},
-		{Name: "shared_subnet", Fetch: with.subnet(s.admin, keySharedSubnet)},
-		{Name: "shared_router", Fetch: with.router(s.admin, keySharedRouter), Tolerated: moved()},
-	}, nil
+		{Name: "shared_subnet", Fetch: s.subnet(s.admin, keySharedSubnet)},
+		{Name: "shared_router", Fetch: s.router(s.admin, keySharedRouter), Tolerated: moved()},
+	}
 }
 
 func asAny(values map[string]int) map[string]any {
@@ -311,6 +306,11 @@ func (s *session) waitSettled(ctx context.Context) error {
 		})
 	if err != nil {
 		return err
+	}
+	if s.hasShared() {
+		if err := s.waitActive(ctx, s.saved[keySharedNetwork], ""); err != nil {
+			return err
+		}
 	}
 	return s.waitActive(ctx, s.saved[keyNetwork], s.saved[keyFloating])
 }

@@ -153,14 +153,13 @@ func pings(ctx context.Context, inside *resources.Inside, port, address string) 
 
 const answers = "answers"
 
-// fromNode asks an address from the node.
+// fromNode asks an address from the node, and returns what it or curl says.
 func fromNode(ctx context.Context, inside *resources.Inside, address string) string {
-	lines, err := inside.Lines(ctx, fmt.Sprintf("curl --silent --show-error --noproxy '*' --max-time 2 http://%s/ 2>&1", address))
-	said := strings.Join(lines, " ")
+	lines, err := inside.Lines(ctx, fmt.Sprintf("curl --silent --show-error --noproxy '*' --max-time 2 http://%s/ 2>&1 || :", address))
 	if err != nil {
-		return noAnswer(said)
+		return noAnswer(err.Error())
 	}
-	return said
+	return strings.Join(lines, " ")
 }
 
 // fromHost asks an address from where this program runs.
