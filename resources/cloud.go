@@ -263,13 +263,17 @@ func IsGone(err error) bool {
 	return errors.As(err, &gone) || gophercloud.ResponseCodeIs(err, http.StatusNotFound) || gophercloud.ResponseCodeIs(err, http.StatusGone)
 }
 
+// deleteWithin is long for machines under load only: a look that finds out that
+// the deletion was given up ends the wait at once.
+const deleteWithin = 5 * time.Minute
+
 // Delete deletes an object and makes sure that it is gone. One that was gone
-// before is no error. An API that deletes later is waited for, up to a minute.
+// before is no error. An API that deletes later is waited for, up to five minutes.
 func Delete(ctx context.Context, object string, remove, look func(context.Context) error) error {
 	if err := remove(ctx); err != nil && !IsGone(err) {
 		return fmt.Errorf("delete %s: %w", object, err)
 	}
-	err := WaitFor(ctx, Wait{Object: object + " to be gone", Limit: time.Minute}, func(ctx context.Context) (Progress, error) {
+	err := WaitFor(ctx, Wait{Object: object + " to be gone", Limit: deleteWithin}, func(ctx context.Context) (Progress, error) {
 		err := look(ctx)
 		if IsGone(err) {
 			return Progress{Done: true}, nil

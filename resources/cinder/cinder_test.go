@@ -112,9 +112,9 @@ func TestQuotasOfOtherTypesAreNotCompared(t *testing.T) {
 }
 
 func TestVersionDocumentIsAboveTheProject(t *testing.T) {
-	for _, endpoint := range []string{"http://c:8776/v3/", "http://c:8776/v3/0123abc/"} {
+	for _, endpoint := range []string{"http://c/volume/v3/", "http://c/volume/v3/0123abc/"} {
 		s := &session{storage: &gophercloud.ServiceClient{Endpoint: endpoint}}
-		NewWithT(t).Expect(s.versions()).To(Equal("http://c:8776/v3/"))
+		NewWithT(t).Expect(s.versions()).To(Equal("http://c/volume/"))
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 
 // settledWithin bounds how long a volume may take to be detached from a server
 // that is gone.
-const settledWithin = 30 * time.Second
+const settledWithin = time.Minute
 
 // Destroy removes the guest, then what it used, then the account, and looks that
 // no file of a volume is left. Things are found by their saved ids and by name,

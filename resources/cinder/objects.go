@@ -60,10 +60,11 @@ func (c *check) open(ctx context.Context) (*session, error) {
 	return s, err
 }
 
-// versions is the address of cinder's version document.
+// versions is the address of cinder's version document. It is the one of all
+// versions: that of v3 alone wants a token.
 func (s *session) versions() string {
 	endpoint, _, _ := strings.Cut(s.storage.Endpoint, "/v3/")
-	return endpoint + "/v3/"
+	return endpoint + "/"
 }
 
 // objects lists everything that is compared while the APIs are up: what the

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// readyWithin bounds what cinder, or nova on its behalf, does to one volume.
-	// Nova asks a guest up to eight times, 20 s apart, to let go of a disk.
-	readyWithin = 4 * time.Minute
+	// readyWithin bounds what cinder, or nova on its behalf, does to one volume. A
+	// failure ends the wait at once, so that only a machine under load needs it.
+	readyWithin = 10 * time.Minute
 	// diskWithin bounds what the guest's kernel does about it.
 	diskWithin = time.Minute
 	// upWithin bounds a service's way from start to its first report.
