@@ -22,7 +22,7 @@ TOP_DIR=$(cd "$(dirname "$0")" && pwd)
 source "$TOP_DIR/stackrc"
 # All services that this tree has, in the order in which they need each other.
 all_services=(keystone glance placement swift neutron nova cinder horizon)
-for lib in stack database rpc_backend memcached tls apache "${all_services[@]}"; do
+for lib in stack openstackclient database rpc_backend memcached tls apache "${all_services[@]}"; do
     # shellcheck source=/dev/null
     source "$TOP_DIR/lib/$lib"
 done
@@ -69,6 +69,8 @@ write_configs() {
     local service
     for service in "${services[@]}"; do "stop_$service"; done
     install_memcached
+    install_openstackclient
+    configure_openstackclient
     if is_service_enabled mysql; then install_database; configure_database; fi
     if is_service_enabled rabbit; then install_rpc_backend; configure_rpc_backend; fi
     for service in "${services[@]}"; do
@@ -127,6 +129,7 @@ bring_up_nova() {
 }
 
 if_new step "packages and config" write_configs
+start_openstackclient
 async_run rabbit bring_up_rabbit
 async_run memcached bring_up_memcached
 if is_service_enabled mysql; then step "mariadb: start" start_database; fi

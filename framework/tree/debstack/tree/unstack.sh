@@ -6,7 +6,7 @@ TOP_DIR=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=stackrc
 source "$TOP_DIR/stackrc"
 all_services=(keystone glance placement swift neutron nova cinder horizon)
-for lib in stack database rpc_backend memcached tls apache "${all_services[@]}"; do
+for lib in stack openstackclient database rpc_backend memcached tls apache "${all_services[@]}"; do
     # shellcheck source=/dev/null
     source "$TOP_DIR/lib/$lib"
 done
@@ -19,3 +19,4 @@ for name in rabbit mysql; do
     if is_service_enabled "$name"; then stop_units "$name"; fi
 done
 stop_units memcached
+stop_openstackclient
