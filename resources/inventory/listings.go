@@ -29,7 +29,18 @@ func listings() map[string][]listing {
 			node("image file", `find /var/lib/glance/images -mindepth 1 -maxdepth 1 -type f -printf '%f\t%s bytes\n'`),
 		},
 		"swift": {
-			// Rows of deleted objects and accounts stay until swift's reclaim_age; data does not.
+			// Tombstones of objects, and databases that are marked deleted, stay until swift's
+			// reclaim_age; data does not, nor does a container that is in use. An account is
+			// not listed: where no reseller administrator deletes it, it outlives its project.
+			node("container", `python3 - "$(sed -n 's/^devices *= *//p' /etc/swift/container-server.conf)" <<'END'
+import glob, sqlite3, sys
+for path in glob.glob(sys.argv[1] + "/*/containers/*/*/*/*.db"):
+    database = sqlite3.connect("file:" + path + "?mode=ro", uri=True)
+    for names in database.execute("SELECT account, container FROM container_info WHERE delete_timestamp <= put_timestamp"):
+        # Swift's hidden containers have NUL bytes in their names.
+        print("/".join(names).replace("\0", "."), path, sep="\t")
+END
+`),
 			node("object's data file", `find "$(sed -n 's/^devices *= *//p' /etc/swift/object-server.conf)" -name '*.data' -printf '%p\t%s bytes\n'`),
 		},
 		"neutron": {

@@ -30,7 +30,7 @@ func (b breaker) swift(method, path, query string, body []byte, headers ...strin
 	g.Expect(err).NotTo(HaveOccurred())
 	client, err := b.cloud.Service(provider, "object-store", "")
 	g.Expect(err).NotTo(HaveOccurred())
-	options := gophercloud.RequestOpts{MoreHeaders: map[string]string{}}
+	options := gophercloud.RequestOpts{MoreHeaders: map[string]string{}, OkCodes: []int{http.StatusCreated, http.StatusAccepted, http.StatusNoContent}}
 	if method == http.MethodPut {
 		options.RawBody = strings.NewReader(string(body))
 	}
@@ -67,16 +67,15 @@ func (b breaker) stored(name string) string {
 	return "'" + saved.Path + "'"
 }
 
-// sqlite changes a container's or account's database. Its triggers call a function
-// of swift's, whose result matters only between replicas.
+// sqlite changes a container's or account's database. Its triggers let no row be
+// updated, and call a function of swift's whose result matters only between replicas.
 func (b breaker) sqlite(name, statement string) {
 	b.t.Helper()
 	b.inside.shell(b.t, `python3 - `+b.stored(name)+` <<'END'
 import sqlite3, sys
 database = sqlite3.connect(sys.argv[1], timeout=10)
 database.create_function("chexor", 3, lambda old, name, timestamp: old)
-database.execute("""`+statement+`""")
-database.commit()
+database.executescript("""`+statement+`""")
 END`)
 }
 
@@ -190,11 +189,13 @@ raw = bytearray(os.getxattr(sys.argv[1], "user.swift.metadata")); raw[40] ^= 1; 
 		}, undo: func(b breaker) { b.swift("DELETE", "box/empty", "", nil) },
 			api: []string{"list_box[]", "container_box.x-container-object-count"}, noapi: []string{"database_of box.objects[]"}},
 		{project: project, name: "object's row changed", change: func(b breaker) {
-			b.sqlite("database_of private", "UPDATE object SET etag = 'x' WHERE name = 'secret'")
+			b.sqlite("database_of private", `CREATE TEMP TABLE kept AS SELECT * FROM object WHERE name = 'secret';
+				DELETE FROM object WHERE name = 'secret';
+				INSERT INTO object (name, created_at, size, content_type, etag) SELECT name, created_at, size, content_type, 'x' FROM kept`)
 		}, api: []string{"list_private[secret].hash"}, noapi: []string{"database_of private.objects[secret].etag"}},
 		{project: project, name: "account's totals changed", change: func(b breaker) {
-			b.sqlite("account_database", "UPDATE policy_stat SET bytes_used = bytes_used + 1")
-		}, api: []string{"account.x-account-bytes-used"}},
+			b.sqlite("account_database", "UPDATE account_stat SET bytes_used = bytes_used + 1")
+		}, api: []string{"account.x-account-bytes-used"}, noapi: []string{"account_database.info.bytes_used"}},
 		{project: project, name: "container's row removed from the account", change: func(b breaker) {
 			b.sqlite("account_database", "DELETE FROM container WHERE name LIKE '%segments'")
 		}, undo: func(b breaker) { b.swift("PUT", "segments", "", nil) },
