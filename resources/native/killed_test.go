@@ -35,11 +35,12 @@ func newCutter(t *testing.T, cloud *resources.Cloud, cutAt int64) *cutter {
 	c := &cutter{cutAt: cutAt}
 	mux := http.NewServeMux()
 	targets := map[string]string{"identity": strings.TrimSuffix(cloud.AuthURL, "/v3")}
-	for _, service := range []string{"image", "placement", "network", "object-store"} {
+	for _, service := range []string{"image", "placement", "network", "compute", "object-store"} {
 		// A cloud need not have them all.
 		if target := endpoint(t, *cloud, service); target != "" {
 			// Swift's has the account in it, which is not always the administrator's.
-			targets[service], _, _ = strings.Cut(target, "/v1/AUTH_")
+			target, _, _ = strings.Cut(target, "/v1/AUTH_")
+			targets[service] = strings.TrimSuffix(target, "v2.1/") // nova's: the check adds it
 		}
 	}
 	overrides := map[string]string{}
@@ -89,9 +90,11 @@ func TestRealDestroyFindsWhatAKilledCreateMade(t *testing.T) {
 	for _, project := range slices.Sorted(maps.Keys(native.Checks(resources.Cloud{}))) {
 		t.Run(project, func(t *testing.T) {
 			cuts := 0
+			lend := guestNetwork(t, project)
 			for n := int64(1); ; n++ {
 				g, ctx := NewWithT(t), t.Context()
 				direct, inside := openCloud(t)
+				lend(direct)
 				cut := direct
 				newCutter(t, &cut, n)
 				if native.Checks(cut)[project].Create(ctx) == nil {
