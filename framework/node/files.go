@@ -98,11 +98,13 @@ func makeDirs(lower, upper, relative string) error {
 	return nil
 }
 
-// unwanted are units that a node never has use for. wait-online would hold the boot for the network that the
-// host sets up; a login on the console is of no use; the timers would touch packages and disks in the middle of
-// a test.
+// unwanted are units that a node never has use for. The host sets up the network (network.go), and networkd would do
+// it again, its way: on newer kernels than its own (Debian 12's systemd 252 on 6.18) it sends the kernel an address that
+// is there already until its queue is full, which is 14 s of a processor at each boot. wait-online would hold the boot
+// for it; a login on the console is of no use; the timers would touch packages and disks in the middle of a test.
 func unwanted() []string {
 	return []string{
+		"systemd-networkd.service", "systemd-networkd.socket",
 		"systemd-networkd-wait-online.service", "console-getty.service",
 		"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "man-db.timer",
 		"e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
@@ -124,10 +126,6 @@ func putOwnFiles(c NspawnConfig, upper string) error {
 		{"/etc/hosts", fmt.Sprintf("127.0.0.1 localhost\n::1 localhost ip6-localhost\n%s %s\n", c.Address.Addr(), c.Machine), 0o644},
 		// Nothing outside is to be asked for anything: a name that is not in hosts fails at once.
 		{"/etc/resolv.conf", "", 0o644},
-		// The host configures the link (network.go); this is for a root in which networkd runs: it would
-		// ask for an address by DHCP.
-		{"/etc/systemd/network/10-host0.network", fmt.Sprintf(
-			"[Match]\nName=%s\n\n[Network]\nAddress=%s\nGateway=%s\n", linkInside, c.Address, gateway(c.Address)), 0o644},
 		// On disk, so that the log of a dead node can still be read from the upper layer; complete.
 		{"/etc/systemd/journald.conf.d/grenade.conf", "[Journal]\nStorage=persistent\nRateLimitIntervalSec=0\nForwardToSyslog=no\n", 0o644},
 		// No terminal of its own (use_pty): a process in another session escapes the signals of its group.

@@ -76,7 +76,7 @@ func TestNspawn(t *testing.T) {
 		g.Expect(n.Kind()).To(Equal("nspawn"))
 		g.Expect(output(t, n, bash("systemctl is-system-running || true"))).To(BeElementOf("running", "degraded"))
 		g.Expect(output(t, n, bash("hostname; cat /proc/1/comm"))).To(Equal(c.Machine + "\nsystemd"))
-		g.Expect(output(t, n, bash("systemctl is-enabled systemd-networkd-wait-online apt-daily.timer || true"))).To(Equal("masked\nmasked"))
+		g.Expect(output(t, n, bash("systemctl is-enabled systemd-networkd apt-daily.timer || true"))).To(Equal("masked\nmasked"))
 		g.Expect(output(t, n, bash("stat -c %a,%U / /etc /etc/sudoers.d/grenade"))).To(Equal("755,root\n755,root\n440,root"))
 		g.Expect(output(t, n, bash("visudo -cf /etc/sudoers.d/grenade >&2; wc -c </etc/resolv.conf"))).To(Equal("0"))
 	})
