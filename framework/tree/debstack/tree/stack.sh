@@ -101,8 +101,7 @@ bring_up_memcached() {
 if_new() { [[ -n $AGAIN ]] || "$@"; }
 
 bring_up_keystone() {
-    if_new step "keystone: schema" init_keystone
-    if_new step "keystone: bootstrap" bootstrap_keystone
+    if_new step "keystone: schema and bootstrap" init_keystone
     await_milestone memcached
     step "keystone: start until it answers" start_keystone
     if_new step "all accounts and endpoints" all_accounts
