@@ -20,6 +20,7 @@ import (
 //	# units: glance-api                systemd units of its control plane at base
 //	# units-added: <unit>: <reason>    that only the target release has
 //	# units-removed: <unit>: <reason>  that only the base release has
+//	# units-own: <unit>: <reason>      of its control plane that no package ships, but the lib itself writes
 //	# helpers: <unit>: dnsmasq haproxy programs of the data plane that the unit starts and that outlive it
 //	# port: 9292                       where its API listens
 //	# health: /healthcheck             what its API answers without a token, when that is not /
@@ -38,6 +39,8 @@ type Service struct {
 	Units         []string
 	UnitsAdded    map[string]string // unit to reason
 	UnitsRemoved  map[string]string
+	// UnitsOwn are units of the control plane that the lib brings, because no package does; unit to reason.
+	UnitsOwn map[string]string
 	// Helpers are the names of the data plane's programs that a unit starts, and that run on when it is stopped.
 	Helpers map[string][]string
 	Port    int // 0: it has no API
@@ -53,7 +56,7 @@ var headerLine = regexp.MustCompile(`^# ?([a-z]+(?:-[a-z]+)*):(?:[ \t]+(.*))?$`)
 // parseHeader reads the head of a lib: its first lines up to the first that is neither comment nor blank. Mistakes
 // name file and line; all are reported at once, as messages.
 func parseHeader(file, text string) (Service, []string) {
-	s := Service{Name: path.Base(file), File: file, UnitsAdded: map[string]string{}, UnitsRemoved: map[string]string{}, PackagesSince: map[string][]string{}, Helpers: map[string][]string{}}
+	s := Service{Name: path.Base(file), File: file, UnitsAdded: map[string]string{}, UnitsRemoved: map[string]string{}, UnitsOwn: map[string]string{}, PackagesSince: map[string][]string{}, Helpers: map[string][]string{}}
 	var mistakes []string
 	number := 0
 	for line := range strings.Lines(text) {
@@ -97,6 +100,8 @@ func (s *Service) set(key, value string) error {
 		return declare(s.UnitsAdded, value)
 	case "units-removed":
 		return declare(s.UnitsRemoved, value)
+	case "units-own":
+		return declare(s.UnitsOwn, value)
 	case "helpers":
 		unit, programs, _ := strings.Cut(value, ":")
 		unit = unitName(strings.TrimSpace(unit))

@@ -31,6 +31,7 @@ func TestServiceHeader(t *testing.T) {
 # units: neutron-api.service neutron-rpc-server
 # units-added: neutron-periodic-workers: split off from the API: since 2024.2
 # units-removed: neutron-server.service: replaced by uWSGI
+# units-own: neutron-watch: no package has it
 # port: 9696
 # health: /healthcheck
 # config: neutron/neutron.conf neutron/plugins
@@ -49,10 +50,12 @@ set_up() { :; }
 		Packages: []string{"neutron-server", "neutron-l3-agent"}, Units: []string{"neutron-api", "neutron-rpc-server"},
 		UnitsAdded:    map[string]string{"neutron-periodic-workers": "split off from the API: since 2024.2"},
 		UnitsRemoved:  map[string]string{"neutron-server": "replaced by uWSGI"},
+		UnitsOwn:      map[string]string{"neutron-watch": "no package has it"},
 		PackagesSince: map[string][]string{"2025.1": {"neutron-periodic-workers"}},
 		Helpers:       map[string][]string{"neutron-l3-agent": {"haproxy", "radvd"}},
 		Port:          9696, Health: "/healthcheck", Config: []string{"neutron/neutron.conf", "neutron/plugins"}, State: []string{"neutron"},
 	}))
+	g.Expect(neutron.Tree("2022.2", nil).Units).To(Equal([]string{"neutron-api", "neutron-rpc-server", "neutron-watch"}))
 	g.Expect(services.Packages("2022.2")).To(Equal([]string{"neutron-l3-agent", "neutron-server"}))
 	g.Expect(services.Packages("2026.1")).To(Equal([]string{"neutron-l3-agent", "neutron-periodic-workers", "neutron-server"}))
 }

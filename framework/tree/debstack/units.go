@@ -280,7 +280,11 @@ func (d Difference) String() string {
 	for _, name := range d.Rescripted {
 		add("unit %s starts %q in both, but the script is another one in the target", name, strings.Join(d.Target[name].ExecStart, "; "))
 	}
-	if len(lines) == 0 {
+	switch {
+	case len(lines) > 0:
+	case len(d.Base) == 0:
+		add("no package brings a unit, in either release")
+	default:
 		add("units are the same in both releases: %s", strings.Join(sortedKeys(d.Base, strings.Compare), " "))
 	}
 	return strings.Join(lines, "\n")

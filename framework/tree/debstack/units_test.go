@@ -128,3 +128,13 @@ func TestUnitsOfDoesNotLeaveTheRoot(t *testing.T) {
 	_, err := UnitsOf(dir, Service{Name: "neutron", Packages: []string{"neutron-api"}})
 	g.Expect(err).To(MatchError(ContainSubstring("escapes")))
 }
+
+func TestAServiceWithoutPackagedUnitsSaysSo(t *testing.T) {
+	g := NewWithT(t)
+	d := Difference{Service: Service{Name: "horizon", UnitsOwn: map[string]string{"horizon": "no package has it"}}}
+	g.Expect(d.String()).To(Equal("horizon: no package brings a unit, in either release"))
+	g.Expect(d.Judge()).To(Succeed())
+	d.Base = map[string]Unit{"horizon": {}}
+	d.Target = d.Base
+	g.Expect(d.String()).To(Equal("horizon: units are the same in both releases: horizon"))
+}

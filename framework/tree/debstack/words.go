@@ -10,7 +10,7 @@ import (
 // Tree is the service at a release in the words that every kind of tree shares. has says which units that release's
 // packages ship; nil: that is not known, and only the units that every release has are listed.
 func (s Service) Tree(release string, has map[string]Unit) tree.Service {
-	units := slices.Clone(s.Units)
+	units := append(slices.Clone(s.Units), sortedKeys(s.UnitsOwn, strings.Compare)...)
 	for _, unit := range sortedKeys(s.UnitsAdded, strings.Compare) {
 		if _, ok := has[unit]; ok && !slices.Contains(units, unit) {
 			units = append(units, unit)
