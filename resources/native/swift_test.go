@@ -97,10 +97,10 @@ func swiftAPIMutations(project string) []mutation {
 			noapi: []string{"database_of box.metadata.X-Container-Read"}},
 		{project: project, name: "the friend may read more", change: func(b breaker) {
 			b.swift("POST", "private", "", nil, "X-Container-Read", b.saved["friend.project_id"]+":*")
-		}, api: []string{"friend_reads_private.status"}, noapi: []string{"database_of private.metadata.X-Container-Read"}},
+		}, api: []string{"friend_reads_private.status", "container_private.set_by_users"}, noapi: []string{"database_of private.metadata.X-Container-Read"}},
 		{project: project, name: "the friend may write", change: func(b breaker) {
 			b.swift("POST", "box", "", nil, "X-Container-Write", b.saved["friend.project_id"]+":*")
-		}, api: []string{"friend_writes_into_box.status", "container_box.x-container-write"}},
+		}, api: []string{"friend_writes_into_box.status", "container_box.set_by_users"}},
 		{project: project, name: "account's metadata changed", change: request("POST", "", "", nil, "X-Account-Meta-Note", "x"),
 			api: []string{"account.x-account-meta-note"}, noapi: []string{"account_database.metadata.X-Account-Meta-Note"}},
 		{project: project, name: "container's metadata removed", change: request("POST", "box", "", nil, "X-Remove-Container-Meta-Note", "x"),

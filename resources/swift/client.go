@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -67,10 +69,16 @@ func ofTheAnswer() map[string]string {
 // keyOfURLs ends the names of the metadata that hold the key of temporary URLs.
 const keyOfURLs = "temp-url-key"
 
+// setByUsers matches the header lines that are there because somebody set them:
+// metadata, lists of who may read and write.
+var setByUsers = regexp.MustCompile(`^x-(account|container|object)-(meta-.*|read|write)$`)
+
 // headers are an answer's header lines by name in lower case, without those of
-// the one answer. Of a key only the hash is kept: what differs is printed.
+// the one answer. Of a key only the hash is kept: what differs is printed. The names
+// of those that users have set are listed, too: a line that appears may be what a new
+// release shows, but not one of these.
 func headers(header http.Header) map[string]any {
-	kept, passing := map[string]any{}, ofTheAnswer()
+	kept, passing, users := map[string]any{}, ofTheAnswer(), []string{}
 	for name, values := range header {
 		name = strings.ToLower(name)
 		if _, ok := passing[name]; ok {
@@ -81,7 +89,12 @@ func headers(header http.Header) map[string]any {
 			value = "sha256:" + data{bytes: []byte(value)}.hashed().sha
 		}
 		kept[name] = value
+		if setByUsers.MatchString(name) {
+			users = append(users, name)
+		}
 	}
+	slices.Sort(users)
+	kept["set_by_users"] = users
 	return kept
 }
 

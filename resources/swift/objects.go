@@ -72,15 +72,7 @@ func (s *session) containers(want *asked) []resources.Object {
 		name := s.container(what)
 		head := resources.Object{Name: "container_" + what, Fetch: func(ctx context.Context) (any, error) {
 			seen := containers.Get(ctx, s.owner, name, nil)
-			told := headers(seen.Header)
-			// Swift says nothing where nobody is let in. That has to be said: what is let
-			// in later would else be something that a new release shows.
-			for _, list := range []string{"x-container-read", "x-container-write"} {
-				if _, ok := told[list]; !ok {
-					told[list] = nil
-				}
-			}
-			return told, seen.Err
+			return headers(seen.Header), seen.Err
 		}}
 		if what == box {
 			head.Asked = prefixed("x-container-meta-", metadata())

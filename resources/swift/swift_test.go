@@ -87,7 +87,15 @@ func TestADownloadThatBreaksOffIsAFinding(t *testing.T) {
 
 func TestTheNumberOfARequestIsNotCompared(t *testing.T) {
 	kept := headers(http.Header{"Date": {"today"}, "X-Trans-Id": {"tx1"}, "X-Openstack-Request-Id": {"tx1"}, "Etag": {"e"}, "X-Object-Meta-Note": {"é"}})
-	NewWithT(t).Expect(kept).To(Equal(map[string]any{"etag": "e", "x-object-meta-note": "é"}))
+	NewWithT(t).Expect(kept).To(Equal(map[string]any{"etag": "e", "x-object-meta-note": "é", "set_by_users": []string{"x-object-meta-note"}}))
+}
+
+func TestWhatUsersSetIsListed(t *testing.T) {
+	kept := headers(http.Header{
+		"X-Container-Write": {"p:u"}, "X-Container-Read": {"p:u"}, "X-Container-Meta-Note": {"n"}, "X-Account-Meta-A": {"a"},
+		"X-Container-Object-Count": {"1"}, "X-Timestamp": {"1"}, "X-Manifest-Etag": {"e"},
+	})
+	NewWithT(t).Expect(kept["set_by_users"]).To(Equal([]string{"x-account-meta-a", "x-container-meta-note", "x-container-read", "x-container-write"}))
 }
 
 func TestAKeyIsComparedAndNotShown(t *testing.T) {
