@@ -134,6 +134,7 @@ func TestRealChecksStayGreenOnACloudThatNobodyTouches(t *testing.T) {
 			g, ctx := NewWithT(t), t.Context()
 			cloud, inside := openCloud(t)
 			check := native.Checks(cloud)[project]
+			t.Cleanup(func() { g.Expect(check.Destroy(context.WithoutCancel(ctx))).To(Succeed()) })
 			step(t, "early create", func() error {
 				var nothing *resources.NotChecked
 				if err := check.EarlyCreate(ctx); !errors.As(err, &nothing) {
