@@ -1,6 +1,7 @@
 package phases
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,7 +34,7 @@ type witness struct {
 
 // watchWitnesses begins to ping what the selected projects' checks have named,
 // as far as that has not begun.
-func (r *Run) watchWitnesses() error {
+func (r *Run) watchWitnesses(ctx context.Context) error {
 	for _, project := range r.Selection.Projects {
 		if _, watched := r.witnesses[project]; watched {
 			continue
@@ -48,7 +49,7 @@ func (r *Run) watchWitnesses() error {
 				if !strings.HasPrefix(key, witnessKey) {
 					continue
 				}
-				echo, err := probe.WatchEcho(saved[key], witnessEvery)
+				echo, err := probe.WatchEcho(ctx, saved[key], witnessEvery)
 				if err != nil {
 					return fmt.Errorf("[%s] %s of the store: %w", section, key, err)
 				}

@@ -20,7 +20,7 @@ func (r *Run) shutdown(ctx context.Context, row Row) error {
 		if err := r.recordBefore(ctx); err != nil {
 			return err
 		}
-		return r.watchWitnesses()
+		return r.watchWitnesses(ctx)
 	}
 	return r.scriptAndProof(ctx, row, "shutdown.sh", config.Base, r.proveGone)
 }

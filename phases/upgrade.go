@@ -14,7 +14,7 @@ import (
 func (r *Run) upgrade(ctx context.Context, row Row) error {
 	if row.Cloud() {
 		// A run that begins here has nobody under watch yet.
-		if err := r.watchWitnesses(); err != nil {
+		if err := r.watchWitnesses(ctx); err != nil {
 			return err
 		}
 		return r.prepareTarget(ctx, row)

@@ -36,8 +36,8 @@ type request struct {
 }
 
 // WatchEcho begins to send a request to an IPv4 address every so often, until
-// Stop. The error is that of an address that is none.
-func WatchEcho(address string, every time.Duration) (*Echo, error) {
+// Stop, whatever ends ctx. The error is that of an address that is none.
+func WatchEcho(ctx context.Context, address string, every time.Duration) (*Echo, error) {
 	ip := net.ParseIP(address)
 	if ip == nil || ip.To4() == nil {
 		return nil, fmt.Errorf("watch %q: no IPv4 address", address)
@@ -53,7 +53,7 @@ func WatchEcho(address string, every time.Duration) (*Echo, error) {
 	// A network that is gone is no answer, and no reason to stop asking.
 	pinger.OnSendError = func(packet *probing.Packet, _ error) { e.sent(packet.Seq) }
 	pinger.OnRecv = func(packet *probing.Packet) { e.answered(packet.Seq) }
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e.cancel = cancel
 	go func() { e.done <- pinger.RunWithContext(ctx) }()
 	return e, nil

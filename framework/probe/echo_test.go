@@ -56,7 +56,7 @@ func TestEchoOfThisMachine(t *testing.T) {
 		t.Skip("ICMP sockets need root")
 	}
 	g := NewWithT(t)
-	echo, err := WatchEcho("127.0.0.1", 20*time.Millisecond)
+	echo, err := WatchEcho(t.Context(), "127.0.0.1", 20*time.Millisecond)
 	g.Expect(err).NotTo(HaveOccurred())
 	answered := func() int {
 		echo.mu.Lock()
@@ -77,6 +77,6 @@ func TestEchoOfThisMachine(t *testing.T) {
 }
 
 func TestNoAddress(t *testing.T) {
-	_, err := WatchEcho("guest", time.Second)
+	_, err := WatchEcho(t.Context(), "guest", time.Second)
 	NewWithT(t).Expect(err).To(MatchError(ContainSubstring("no IPv4 address")))
 }

@@ -18,7 +18,7 @@ func (c *Cloud) Smoke(ctx context.Context, side config.Side, report, logFile str
 		Dir:  c.TreeDir(side), Env: c.environ(), Log: logFile, OnLine: onLine,
 	}})
 	if err != nil {
-		return fmt.Errorf("Tempest's smoke set on the %s side: %w", side, err)
+		return fmt.Errorf("smoke set of Tempest on the %s side: %w", side, err)
 	}
 	return nil
 }
