@@ -56,6 +56,10 @@ test: ## go vet and all tests, with the race detector
 test-checks: ## the native checks on a real cloud: each thing they compare is broken once (long)
 	@hack/as-root hack/test-checks $(ARGS)
 
+.PHONY: test-openstack-cli
+test-openstack-cli: ## the openstack that a node keeps loaded against the installed one, on a real cloud (long)
+	@hack/as-root hack/test-openstack-cli $(ARGS)
+
 .PHONY: lint
 lint: ## every hack/verify-*: Go, shell, modules, layout
 	@hack/lint
