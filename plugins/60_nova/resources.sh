@@ -47,6 +47,7 @@ function create {
     port=$(network GET "/ports?device_id=$server" 200 | check_json "d['ports'][0]['id']")
     address=$(make_floating_ip "$port")
     resource_save nova address "$address"
+    resource_save nova witness_guest "$address"
     await_answer "$server" "$address"
     await_facts "$server" "$address"
 

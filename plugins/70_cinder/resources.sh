@@ -66,6 +66,7 @@ function create {
     port=$(network GET "/ports?device_id=$server" 200 | check_json "d['ports'][0]['id']")
     address=$(guest_floating_ip "$port")
     resource_save cinder address "$address"
+    resource_save cinder witness_guest "$address"
 
     await volumes volume "$data" available
     nova POST "/servers/$server/os-volume_attachments" 200 --json-body "{\"volumeAttachment\": {\"volumeId\": \"$data\"}}" >/dev/null

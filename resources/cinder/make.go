@@ -83,6 +83,9 @@ func (c *check) make(ctx context.Context) (*asked, error) {
 	if err := c.guest().Make(ctx, guest.Options{}); err != nil {
 		return nil, err
 	}
+	if err := c.guest().Witness(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.awaitSnapshot(ctx); err != nil {
 		return nil, err
 	}

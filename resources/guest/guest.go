@@ -5,6 +5,7 @@
 package guest
 
 import (
+	"context"
 	"fmt"
 
 	"grenade/resources"
@@ -73,6 +74,16 @@ func (g Guest) SecurityGroupID() (string, error) { return g.get(keySecurityGroup
 func (g Guest) Responder() (Responder, error) {
 	address, err := g.get(keyAddress)
 	return Responder{Address: address}, err
+}
+
+// Witness names the guest's address as one that must answer pings from outside
+// all through the upgrade.
+func (g Guest) Witness(ctx context.Context) error {
+	address, err := g.get(keyAddress)
+	if err != nil {
+		return err
+	}
+	return g.Memory.Save(ctx, map[string]string{"witness_" + g.Name: address})
 }
 
 // Network returns the id of the network that guests are on.

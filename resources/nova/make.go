@@ -174,6 +174,9 @@ func (c *check) makeGuest(ctx context.Context, own *gophercloud.ProviderClient, 
 	}); err != nil {
 		return err
 	}
+	if err := c.guest().Witness(ctx); err != nil {
+		return err
+	}
 	server, err := c.guest().ServerID()
 	if err != nil {
 		return err
