@@ -27,7 +27,7 @@ import (
 //	# config: glance/glance-api.conf   what operators own, below /etc; carried over to the target
 //	# state: glance                    its directories below /var/lib and /var/log
 //
-// Lists are separated by blanks; a line may be repeated. Libs of the infrastructure declare packages only.
+// Lists are separated by blanks; a line may be repeated. Libs of the infrastructure declare packages and state only.
 type Service struct {
 	Name     string
 	File     string // for messages: lib/<name>

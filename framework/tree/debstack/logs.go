@@ -41,8 +41,8 @@ func (c *Cloud) CollectLogs(ctx context.Context, dir string) error {
 	return err
 }
 
-// publishDir publishes the regular files of a log directory; one that is not
-// there is no error.
+// publishDir publishes the regular files of a log directory and of those in
+// it (libvirt has one for QEMU's); one that is not there is no error.
 func (c *Cloud) publishDir(from, to string) error {
 	entries, err := os.ReadDir(from)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -56,7 +56,10 @@ func (c *Cloud) publishDir(from, to string) error {
 	}
 	var failures []error
 	for _, entry := range entries {
-		if entry.Type().IsRegular() {
+		switch {
+		case entry.IsDir():
+			failures = append(failures, c.publishDir(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())))
+		case entry.Type().IsRegular():
 			failures = append(failures, c.publish(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())))
 		}
 	}
