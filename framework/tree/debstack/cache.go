@@ -16,9 +16,9 @@ import (
 //	<Dir>/roots/.building-<suite>-<package set>-<pid>-…/   a build in progress, or what a killed one left
 //	<Dir>/roots/.removing-…                                an entry on its way out
 //	<Dir>/roots/.lock-<suite>-<package set>                held by who builds; holds its pid
-//	<Dir>/logs/<suite>.log                                 the last build's whole output
+//	<Dir>/logs/<suite>-<package set>.log                   the last build's whole output
 //
-// Guests are in <Dir>/guests, with the log guest-<suite>.log. The package set is a hash of everything that decides what
+// Guests are in <Dir>/guests, their logs begin with guest-. The package set is a hash of everything that decides what
 // is built from a suite: the packages, where extra ones come from, the builder's recipe, the architecture. The archive's
 // digest is one with that of the extra packages. Several processes may use one cache at the same time.
 type Cache struct {

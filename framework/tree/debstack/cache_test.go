@@ -31,7 +31,11 @@ func TestEnsureBuildsOnceAndReuses(t *testing.T) {
 func TestEnsureTellsPackageSetsApart(t *testing.T) {
 	g := NewWithT(t)
 	b := newBench(t)
-	keys := map[string]bool{}
+	keys, logs := map[string]bool{}, map[string]bool{}
+	b.builder.during = func(_ context.Context, order BuildOrder) error {
+		logs[order.Log] = true
+		return nil
+	}
 	for _, packages := range [][]string{{"keystone", "glance"}, {"glance", "keystone", "glance"}, {"keystone"}} {
 		root, err := b.Ensure(t.Context(), Want{Suite: "bookworm", Packages: packages}, nil)
 		g.Expect(err).NotTo(HaveOccurred())
@@ -39,6 +43,7 @@ func TestEnsureTellsPackageSetsApart(t *testing.T) {
 	}
 	g.Expect(keys).To(HaveLen(2))
 	g.Expect(b.builder.builds()).To(Equal(2))
+	g.Expect(logs).To(HaveLen(2), "they may be built at the same time")
 }
 
 func TestEnsureRebuildsWhenTheArchiveMoved(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -66,7 +67,7 @@ func (c *Cache) build(ctx context.Context, want Want, set string, archive Archiv
 	}
 	order := BuildOrder{
 		Suite: want.Suite, Mirror: archive.Mirror, Packages: wholeSet(want.Packages), Extra: want.Extra,
-		Scratch: scratch, Root: filepath.Join(scratch, rootDir), Log: filepath.Join(logs, c.logName(want.Suite)),
+		Scratch: scratch, Root: filepath.Join(scratch, rootDir), Log: filepath.Join(logs, c.logName(set)),
 	}
 	started := time.Now()
 	built, err := c.Builder.Build(ctx, order, func(line string) { say("%s", line) })
@@ -114,12 +115,13 @@ func (c *Cache) build(ctx context.Context, want Want, set string, archive Archiv
 	return root, nil
 }
 
-// logName is the name of a build's log in the cache's directory logs.
-func (c *Cache) logName(suite string) string {
+// logName is the name of a build's log in the cache's directory logs: two sets of one suite may be built at a time.
+func (c *Cache) logName(set string) string {
+	name := strings.TrimSuffix(set, "-") + ".log"
 	if c.kind() == KindRoot {
-		return suite + ".log"
+		return name
 	}
-	return string(c.kind()) + "-" + suite + ".log"
+	return string(c.kind()) + "-" + name
 }
 
 // checkSpace compares the free disk space with what a build needs.
