@@ -76,9 +76,11 @@ func neutronMutations() []mutation {
 			b.call("network", "DELETE", "v2.0/floatingips/"+b.saved["floating_ip_id"], nil, http.StatusNoContent)
 		}, api: []string{"floating_ip"}, noapi: []string{"rows_floating_ip"}},
 		{project: project, name: "agent switched off in its row",
-			change: func(b breaker) { b.sql("neutron", "UPDATE agents SET admin_state_up = 0 WHERE agent_type = 'L3 agent';") },
-			undo:   func(b breaker) { b.sql("neutron", "UPDATE agents SET admin_state_up = 1;") },
-			api:    []string{"agents[*].admin_state_up"}},
+			change: func(b breaker) {
+				b.sql("neutron", "UPDATE agents SET admin_state_up = 0 WHERE agent_type = 'L3 agent';")
+			},
+			undo: func(b breaker) { b.sql("neutron", "UPDATE agents SET admin_state_up = 1;") },
+			api:  []string{"agents[*].admin_state_up"}},
 		{project: project, name: "floating IP's rule dropped from the router", change: func(b breaker) {
 			b.inRouter(`iptables -t nat -S | grep -- "-j DNAT --to-destination 192.168.231.20" | sed s/^-A/-D/ | while read -r rule; do iptables -t nat $rule; done`)
 		}, api: []string{"reached.floating_ip_from_host", "reached.floating_ip_from_node", "node.nat"},

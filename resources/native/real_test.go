@@ -141,6 +141,7 @@ func TestRealChecksStayGreenOnACloudThatNobodyTouches(t *testing.T) {
 			cloud, inside := openCloud(t)
 			check := native.Checks(cloud)[project]
 			guestNetwork(t, project)(cloud)
+			t.Cleanup(func() { g.Expect(check.Destroy(context.WithoutCancel(ctx))).To(Succeed()) })
 			step(t, "early create", func() error {
 				var nothing *resources.NotChecked
 				if err := check.EarlyCreate(ctx); !errors.As(err, &nothing) {

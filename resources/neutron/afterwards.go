@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/groups"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/rules"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
@@ -31,9 +33,6 @@ func (c *check) afterwards(ctx context.Context, s *session, view *inside) error 
 	}
 	if view == nil {
 		return nil
-	}
-	if err := s.newRule(ctx); err != nil {
-		return fmt.Errorf("afterwards, a new security group rule: %w", err)
 	}
 	if err := c.newPort(ctx, s, view); err != nil {
 		return fmt.Errorf("afterwards, a new port: %w", err)
@@ -74,32 +73,43 @@ func (c *check) newNetwork(ctx context.Context, s *session, view *inside) (err e
 
 // newRule opens a port at which the probe answers in vain, and closes it again.
 // Silence, and not a refusal, is how the firewall says no.
-func (s *session) newRule(ctx context.Context) (err error) {
-	if err := s.waitClosed(ctx, "before there is a rule"); err != nil {
+func (s *session) newRule(ctx context.Context, group, address, answer string) (err error) {
+	if err := s.waitClosed(ctx, address, "before there is a rule"); err != nil {
 		return err
 	}
-	rule, err := rules.Create(ctx, s.owner, rules.CreateOpts{
-		Direction: rules.DirIngress, EtherType: rules.EtherType4, SecGroupID: s.saved[keyGroup],
-		Protocol: rules.ProtocolTCP, PortRangeMin: closedPort, PortRangeMax: closedPort,
-	}).Extract()
+	rule, err := s.open(ctx, group, closedPort)
 	if err != nil {
-		return fmt.Errorf("create a rule in security group %s: %w", s.saved[keyGroup], err)
+		return err
 	}
-	defer after(ctx, &err, func(ctx context.Context) error {
-		remove := func(ctx context.Context) error { return rules.Delete(ctx, s.owner, rule.ID).ExtractErr() }
-		if err := resources.Delete(ctx, "security group rule "+rule.ID, remove,
-			func(ctx context.Context) error { return rules.Get(ctx, s.owner, rule.ID).Err }); err != nil {
-			return err
-		}
-		return s.waitClosed(ctx, "after the rule is gone")
-	})
-	return s.waitAnswer(ctx, s.saved[keyAddress], closedPort, s.saved[keyAnswer])
+	if err := s.waitAnswer(ctx, address, closedPort, answer); err != nil {
+		return err
+	}
+	remove := func(ctx context.Context) error { return rules.Delete(ctx, s.owner, rule).ExtractErr() }
+	if err := resources.Delete(ctx, "security group rule "+rule, remove,
+		func(ctx context.Context) error { return rules.Get(ctx, s.owner, rule).Err }); err != nil {
+		return err
+	}
+	return s.waitClosed(ctx, address, "after the rule is gone")
 }
 
-func (s *session) waitClosed(ctx context.Context, when string) error {
-	address := s.saved[keyAddress]
+// open makes a rule that lets everybody in at a port.
+func (s *session) open(ctx context.Context, group string, port int) (rule string, err error) {
+	made, err := rules.Create(ctx, s.owner, rules.CreateOpts{
+		Direction: rules.DirIngress, EtherType: rules.EtherType4, SecGroupID: group,
+		Protocol: rules.ProtocolTCP, PortRangeMin: port, PortRangeMax: port,
+	}).Extract()
+	if err != nil {
+		return "", fmt.Errorf("create a rule in security group %s: %w", group, err)
+	}
+	return made.ID, nil
+}
+
+func (s *session) waitClosed(ctx context.Context, address, when string) error {
 	return resources.WaitFor(ctx, resources.Wait{Object: fmt.Sprintf("port %d of %s to be closed %s", closedPort, address, when), Limit: effectWithin},
 		func(ctx context.Context) (resources.Progress, error) {
+			if err := s.anotherRequest(ctx); err != nil {
+				return resources.Progress{}, err
+			}
 			said, err := fromHost(ctx, address, closedPort)
 			return resources.Progress{Done: silent(err), Status: fmt.Sprintf("answer %q, error %v", said, err)}, nil
 		})
@@ -108,17 +118,39 @@ func (s *session) waitClosed(ctx context.Context, when string) error {
 func (s *session) waitAnswer(ctx context.Context, address string, port int, answer string) error {
 	return resources.WaitFor(ctx, resources.Wait{Object: fmt.Sprintf("an answer from port %d of %s", port, address), Limit: effectWithin},
 		func(ctx context.Context) (resources.Progress, error) {
+			if err := s.anotherRequest(ctx); err != nil {
+				return resources.Progress{}, err
+			}
 			said := saidToHost(ctx, address, port)
 			return resources.Progress{Done: said == answer, Status: said}, nil
 		})
 }
 
-// newPort puts a second probe beside the first: the first one, the world, and a
-// floating IP of its own must be within its reach.
+// anotherRequest has the API do anything. Until Zed, and longer, what it tells the
+// agents of rules is sent by a green thread of its (neutron/plugins/ml2/ovo_rpc.py),
+// which under uWSGI runs only while a request is handled: it is sent with the next.
+func (s *session) anotherRequest(ctx context.Context) error {
+	if err := groups.Get(ctx, s.owner, s.saved[keyGroup]).Err; err != nil {
+		return fmt.Errorf("look at security group %s: %w", s.saved[keyGroup], err)
+	}
+	return nil
+}
+
+// newPort puts a second probe beside the first, with a security group and a
+// floating IP of its own. The first probe and the world must be within its reach,
+// and it within the world's as far as its group says.
 func (c *check) newPort(ctx context.Context, s *session, view *inside) (err error) {
+	defer after(ctx, &err, func(ctx context.Context) error { return c.removeSecondPort(ctx, s, view) })
+	name := resources.ResourceName(c.cloud.Tag, c.memory.Section, "new")
+	group, err := groups.Create(ctx, s.owner, groups.CreateOpts{Name: name}).Extract()
+	if err != nil {
+		return fmt.Errorf("create security group %s: %w", name, err)
+	}
+	if err := c.memory.Save(ctx, map[string]string{keySecondGroup: group.ID}); err != nil {
+		return err
+	}
 	port, err := ports.Create(ctx, s.owner, ports.CreateOpts{
-		NetworkID: s.saved[keyNetwork], Name: resources.ResourceName(c.cloud.Tag, c.memory.Section, "new"),
-		SecurityGroups: &[]string{s.saved[keyGroup]},
+		NetworkID: s.saved[keyNetwork], Name: name, SecurityGroups: &[]string{group.ID},
 	}).Extract()
 	if err != nil {
 		return fmt.Errorf("create a port on network %s: %w", s.saved[keyNetwork], err)
@@ -126,7 +158,6 @@ func (c *check) newPort(ctx context.Context, s *session, view *inside) (err erro
 	if err := c.memory.Save(ctx, map[string]string{keySecondPort: port.ID}); err != nil {
 		return err
 	}
-	defer after(ctx, &err, func(ctx context.Context) error { return c.removeSecondPort(ctx, s, view) })
 	answer, err1 := resources.Secret()
 	instance, err2 := resources.UUID()
 	if err := errors.Join(err1, err2); err != nil {
@@ -151,22 +182,51 @@ func (c *check) newPort(ctx context.Context, s *session, view *inside) (err erro
 	if err != nil {
 		return fmt.Errorf("create a floating IP for port %s: %w", port.ID, err)
 	}
-	return s.waitAnswer(ctx, floating.FloatingIP, openPort, answer)
-}
-
-// removeSecondPort removes the second probe, if there is one, and its floating
-// IPs, and waits until the node has nothing of them.
-func (c *check) removeSecondPort(ctx context.Context, s *session, view *inside) error {
-	port, err := c.memory.Find(keySecondPort)
-	if err != nil || port == "" {
+	if _, err := s.open(ctx, group.ID, openPort); err != nil {
 		return err
 	}
+	// Until it answers here, silence elsewhere would say nothing of the group.
+	if err := s.waitAnswer(ctx, floating.FloatingIP, openPort, answer); err != nil {
+		return err
+	}
+	if err := s.newRule(ctx, group.ID, floating.FloatingIP, answer); err != nil {
+		return fmt.Errorf("its security group: %w", err)
+	}
+	return nil
+}
+
+// removeSecondPort removes the second probe, if there is one, with its floating
+// IPs and its security group, and waits until the node has nothing of them.
+func (c *check) removeSecondPort(ctx context.Context, s *session, view *inside) error {
+	port, err1 := c.memory.Find(keySecondPort)
+	group, err2 := c.memory.Find(keySecondGroup)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if port != "" {
+		if err := s.removeProbe(ctx, view, port); err != nil {
+			return err
+		}
+	}
+	if group == "" {
+		return nil
+	}
+	if err := deleteGroup(ctx, s.owner, group); err != nil {
+		return err
+	}
+	return c.memory.Save(ctx, map[string]string{keySecondPort: "", keySecondGroup: ""})
+}
+
+func (s *session) removeProbe(ctx context.Context, view *inside, port string) error {
 	floating, err := list(ctx, s.owner, "floatingips?port_id="+port, "floatingips")
 	if err != nil {
 		return err
 	}
 	for _, each := range floating {
 		if err := deleteFloating(ctx, s.owner, fmt.Sprint(each["id"])); err != nil {
+			return err
+		}
+		if err := view.waitUnrouted(ctx, fmt.Sprint(each["floating_ip_address"])); err != nil {
 			return err
 		}
 	}
@@ -176,8 +236,15 @@ func (c *check) removeSecondPort(ctx context.Context, s *session, view *inside) 
 	if err := deletePort(ctx, s.owner, port); err != nil {
 		return err
 	}
-	if err := waitGone(ctx, view.Inside, holdings{ports: []string{port}}); err != nil {
-		return err
-	}
-	return c.memory.Save(ctx, map[string]string{keySecondPort: ""})
+	return waitGone(ctx, view.Inside, holdings{ports: []string{port}})
+}
+
+// waitUnrouted waits until the router no longer has a floating IP's address.
+func (i *inside) waitUnrouted(ctx context.Context, address string) error {
+	namespace := "qrouter-" + i.saved[keyRouter]
+	return resources.WaitFor(ctx, resources.Wait{Object: "address " + address + " in namespace " + namespace + " to be gone", Limit: goneWithin},
+		func(ctx context.Context) (resources.Progress, error) {
+			found, err := i.Lines(ctx, fmt.Sprintf("ip -n %s -oneline address show to %s", namespace, address))
+			return resources.Progress{Done: len(found) == 0, Status: strings.Join(found, " ")}, err
+		})
 }

@@ -43,8 +43,9 @@ const (
 	keySharedSubnet  = keyShared + "subnet_id"
 	keySharedRouter  = keyShared + "router_id"
 
-	// The second port, which exists for the time of a verify.
-	keySecondPort = "second_port_id"
+	// The second port and its group, which exist for the time of a verify.
+	keySecondPort  = "second_port_id"
+	keySecondGroup = "second_group_id"
 
 	// keyWitness names an address that is pinged all through the upgrade.
 	keyWitness = "witness_probe"
