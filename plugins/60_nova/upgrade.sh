@@ -47,6 +47,10 @@ if [[ ${DEBSTACK_SKIP_RELEASE:-False} == True || $NOVA_ENABLE_UPGRADE_WORKAROUND
     iniset "$NOVA_CONF" workarounds disable_compute_service_check_for_ffu true
     expect_finding "Older than N-1 computes" "the pair of releases is further apart than nova supports"
 fi
+# cinder is upgraded after nova. Where it is stopped until then, nova cannot ask it.
+if is_service_enabled cinder && ! curl --silent --noproxy '*' --max-time 10 --output /dev/null "http://$SERVICE_HOST:8776/"; then
+    expect_finding "Cinder API" "cinder is upgraded after nova, and is stopped until then"
+fi
 # It asks keystone and placement, too, which are upgraded before nova.
 check_upgrade_status "$NOVA_BIN_DIR/nova-status"
 

@@ -5,7 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/routers"
 
 	"grenade/resources"
 )
@@ -105,6 +109,31 @@ func (i *inside) look(ctx context.Context) (map[string]any, error) {
 	}
 	seen["flows"] = condensed(seen["flows"])
 	return seen, nil
+}
+
+// waitSettled waits until the agents have done on the node what the API has
+// accepted: the router has its route, and two looks in a row see the same. Zed's
+// API tells agents of some changes only when it is asked the next time, so it is
+// asked.
+func (i *inside) waitSettled(ctx context.Context, s *session) error {
+	last := ""
+	return resources.WaitFor(ctx, resources.Wait{Object: "what neutron makes on the node", Limit: settledWithin, Every: time.Second},
+		func(ctx context.Context) (resources.Progress, error) {
+			if err := routers.Get(ctx, s.owner, i.saved[keyRouter]).Err; err != nil {
+				return resources.Progress{}, fmt.Errorf("router %s: %w", i.saved[keyRouter], err)
+			}
+			seen, err := i.look(ctx)
+			if err != nil {
+				return resources.Progress{}, err
+			}
+			text, err := json.Marshal(seen)
+			if err != nil {
+				return resources.Progress{}, fmt.Errorf("what is on the node: %w", err)
+			}
+			routed, same := strings.Contains(string(text), routerRoute), string(text) == last
+			last = string(text)
+			return resources.Progress{Done: routed && same, Status: fmt.Sprintf("route to %s: %t, the same as before: %t", routerRoute, routed, same)}, nil
+		})
 }
 
 // condensed says how many rules each table has, and which, in few words: dozens

@@ -117,6 +117,9 @@ func (c *check) Create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := view.waitSettled(ctx, s); err != nil {
+		return err
+	}
 	return c.memory.Record(ctx, append(view.traffic(), view.objects()...))
 }
 
