@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ type releaseFile struct {
 	origin, label, suite, codename string
 	validUntil                     time.Time         // zero: for ever
 	sha256                         map[string]string // by path below dists/<suite>
+	// allIncluded: an architecture's index lists the packages of architecture "all", too, and apt reads no other
+	// ("No-Support-for-Architecture-all: Packages"). Debian's archive says so, and its index of "all" may be a stale one.
+	allIncluded bool
 }
 
 // parseRelease reads the Release file of a suite.
@@ -88,6 +92,8 @@ func readFields(text []byte) (releaseFile, error) {
 			found.suite = value
 		case "Codename":
 			found.codename = value
+		case "No-Support-for-Architecture-all":
+			found.allIncluded = slices.Contains(strings.Fields(value), "Packages")
 		case "Valid-Until":
 			until, err := time.Parse(time.RFC1123, strings.Replace(value, "UTC", "GMT", 1))
 			if err != nil {
@@ -106,13 +112,21 @@ func readFields(text []byte) (releaseFile, error) {
 // all are.
 func (r releaseFile) indexes(arch string) []indexFile {
 	var found []indexFile
-	for _, binary := range []string{arch, "all"} {
+	for _, binary := range r.binaries(arch) {
 		name := "main/binary-" + binary + "/Packages.xz"
 		if sum, listed := r.sha256[name]; listed {
 			found = append(found, indexFile{path: name, sha256: sum})
 		}
 	}
 	return found
+}
+
+// binaries are the architectures whose indexes together hold what one architecture can install.
+func (r releaseFile) binaries(arch string) []string {
+	if r.allIncluded {
+		return []string{arch}
+	}
+	return []string{arch, "all"}
 }
 
 // digest sums up the package indexes of component main for one architecture.
@@ -132,7 +146,7 @@ func (r releaseFile) digest(arch string) (string, error) {
 	if len(lines) == 0 {
 		return "", fmt.Errorf("its Release file lists no %s", index)
 	}
-	if sum, ok := r.sha256["main/binary-all/Packages"]; ok {
+	if sum, ok := r.sha256["main/binary-all/Packages"]; ok && !r.allIncluded {
 		lines = append(lines, "main/binary-all/Packages "+sum)
 	}
 	sort.Strings(lines)

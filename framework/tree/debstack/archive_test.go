@@ -139,6 +139,31 @@ func TestDigestOfCompressedIndexesOnly(t *testing.T) {
 	g.Expect(parse(text)).NotTo(Equal(parse(strings.Replace(text, "aa", "ee", 1))))
 }
 
+// Debian's archive has had an index of "all" that was not the one of its Release file, and apt did not mind: it reads
+// that index only where the architectures' own lack its packages.
+func TestIndexOfAllIsLeftAloneWhereAptDoesNotReadIt(t *testing.T) {
+	g := NewWithT(t)
+	paths := func(text string) (paths []string, digest string) {
+		release, err := parseRelease([]byte(text))
+		g.Expect(err).NotTo(HaveOccurred())
+		for _, index := range release.indexes("amd64") {
+			paths = append(paths, index.path)
+		}
+		digest, err = release.digest("amd64")
+		g.Expect(err).NotTo(HaveOccurred())
+		return paths, digest
+	}
+	indexes := "SHA256:\n aa 1 main/binary-amd64/Packages\n bb 1 main/binary-amd64/Packages.xz\n cc 1 main/binary-all/Packages\n dd 1 main/binary-all/Packages.xz\n"
+	found, separate := paths("Codename: x\n" + indexes)
+	g.Expect(found).To(Equal([]string{"main/binary-amd64/Packages.xz", "main/binary-all/Packages.xz"}))
+	included := "Codename: x\nNo-Support-for-Architecture-all: Packages\n"
+	found, together := paths(included + indexes)
+	g.Expect(found).To(Equal([]string{"main/binary-amd64/Packages.xz"}))
+	g.Expect(together).NotTo(Equal(separate))
+	_, stale := paths(included + strings.ReplaceAll(indexes, "cc", "ee"))
+	g.Expect(stale).To(Equal(together))
+}
+
 func TestDigestOfTheInstalledHostArchive(t *testing.T) {
 	lists, err := filepath.Glob("/var/lib/apt/lists/*_dists_*_InRelease")
 	if err != nil || len(lists) == 0 {

@@ -127,8 +127,11 @@ func (r releaseFile) sourceIndexes(source config.AptSource) ([]indexFile, error)
 		return found, nil
 	}
 	for _, component := range source.Components {
-		own, all := pick(path.Join(component, "binary-"+ours)), pick(path.Join(component, "binary-all"))
-		if own || all {
+		listed := false
+		for _, binary := range r.binaries(ours) {
+			listed = pick(path.Join(component, "binary-"+binary)) || listed
+		}
+		if listed {
 			continue
 		}
 		var others []string
