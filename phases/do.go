@@ -104,7 +104,7 @@ func (r *Run) settle(ctx context.Context, row Row) (settled report.Row) {
 	default:
 		settled.Outcome = report.Failed
 		settled.Failure = r.failure(row, err)
-		settled.Consequence = row.Phase.ID == Destroy && redBefore
+		settled.Consequence = row.Phase.Removes() && redBefore
 	}
 	return settled
 }

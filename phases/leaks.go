@@ -59,49 +59,79 @@ func (r *Run) takeInventory(ctx context.Context, row Row) error {
 
 func (r *Run) inventoryPath() string { return filepath.Join(r.Config.SaveDir, inventoryName) }
 
-// leaks holds when the project's service holds nothing that was not there
-// before create. Destroy works from the last project to the first, so whoever
-// made something in this service has destroyed it by now. Where that failed,
-// nothing is waited for.
-func (r *Run) leaks(ctx context.Context, row Row, destroyed error) error {
-	content, err := os.ReadFile(r.inventoryPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing was created, or not by a run of ours
+// leaks holds when the project's service holds nothing, and nothing of it is on
+// the node, that was not there before create. All projects have been destroyed by
+// then. The phase's cloud row saves the node's logs and removes the node itself.
+func (r *Run) leaks(ctx context.Context, row Row) error {
+	if row.Cloud() {
+		return r.removeCloud(ctx)
 	}
+	before, err := r.heldBefore(row.Project)
 	if err != nil {
-		return fmt.Errorf("inventory: %w", err)
+		return err
 	}
-	var before map[string]inventory.Inventory
-	if err := json.Unmarshal(content, &before); err != nil {
-		return fmt.Errorf("inventory: %w", err)
-	}
-	held, taken := before[row.Project]
-	if !taken {
-		return nil
-	}
-	var leaks []string
-	began := time.Now()
-	defer func() { r.took(row, report.API, "inventory", began) }()
 	limit := vanishLimit
-	var nothing *resources.NotChecked
-	if destroyed != nil && !errors.As(destroyed, &nothing) {
+	if r.destroyFailed() {
+		// What was not removed does not vanish.
 		limit = time.Second
 	}
+	began := time.Now()
+	defer func() { r.took(row, report.API, "inventory", began) }()
+	var leaks []string
 	err = resources.WaitFor(ctx, resources.Wait{Object: "what " + row.Project + " holds", Limit: limit, Every: time.Second},
 		func(ctx context.Context) (resources.Progress, error) {
 			now, err := inventory.Take(ctx, r.nativeCloud(row), row.Project)
 			if err != nil {
 				return resources.Progress{}, err
 			}
-			leaks = inventory.Leaks(held, now)
+			leaks = inventory.Leaks(before, now)
 			return resources.Progress{Done: len(leaks) == 0, Status: strings.Join(leaks, ", ")}, nil
 		})
 	if len(leaks) > 0 {
 		return &Unmet{
-			What: fmt.Sprintf("destroy left something behind in %s", row.Project),
+			What: fmt.Sprintf("something is left in %s after destroy", row.Project),
 			Want: "nothing that was not there before create",
 			Saw:  strings.Join(leaks, "\n"),
 		}
 	}
 	return err
+}
+
+// heldBefore returns what the project's service held before create. Where that is
+// not known, nothing can be checked.
+func (r *Run) heldBefore(project string) (inventory.Inventory, error) {
+	content, err := os.ReadFile(r.inventoryPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &resources.NotChecked{Reason: "no run has written down what was there before create"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("inventory: %w", err)
+	}
+	var before map[string]inventory.Inventory
+	if err := json.Unmarshal(content, &before); err != nil {
+		return nil, fmt.Errorf("inventory: %w", err)
+	}
+	held, taken := before[project]
+	if !taken {
+		return nil, &resources.NotChecked{Reason: "what " + project + " holds is not known to the inventory"}
+	}
+	return held, nil
+}
+
+func (r *Run) destroyFailed() bool {
+	return slices.ContainsFunc(r.Selection.Closure, func(project string) bool {
+		outcome, _ := r.Ledger.Outcome(Destroy, project)
+		return outcome == report.Failed
+	})
+}
+
+// removeCloud ends the run: it saves the node's logs and removes the node.
+func (r *Run) removeCloud(ctx context.Context) error {
+	if err := r.cloud.CollectLogs(ctx, filepath.Join(r.ResultsDir(), "logs", "node")); err != nil {
+		r.Note("the node's logs could not be saved: %v", err)
+	}
+	if err := r.cloud.Dispose(ctx); err != nil {
+		return fmt.Errorf("remove the cloud: %w", err)
+	}
+	return r.journal.Record(Event{Kind: EventRun, State: StateFinished})
 }

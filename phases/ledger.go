@@ -86,7 +86,7 @@ func (l *Ledger) FailedAt(project string) (phaseID string, failed bool) {
 // Gate tells whether the row may run; if not, reason is a sentence that says
 // why. Destroy and the cloud's own end are always tried.
 func (l *Ledger) Gate(row Row) (open bool, reason string) {
-	if row.Phase.ID == Destroy {
+	if row.Phase.Removes() {
 		return true, ""
 	}
 	for _, phase := range Sequence() {

@@ -2,6 +2,7 @@ package phases
 
 import (
 	"grenade/framework/config"
+	"grenade/framework/report"
 	"grenade/resources"
 )
 
@@ -12,7 +13,9 @@ func (r *Run) notChecked(row Row) string {
 		return "dropped by " + r.settings.Dropped[row.Project]
 	case !r.Config.VerifyResources && isResourcePhase(row.Phase):
 		return "VERIFY_RESOURCES is off"
-	case row.Phase.ID == Destroy:
+	case row.Phase.ID == Leaks && !row.Cloud():
+		return r.undestroyed()
+	case row.Phase.Removes():
 		return r.kept(row)
 	case r.Selection.Scope == OnePhase:
 		return r.wrongStage(row)
@@ -57,6 +60,22 @@ func (r *Run) kept(row Row) string {
 	default:
 		return ""
 	}
+}
+
+// undestroyed says why it cannot be known yet what destroy leaves: some project's
+// resources are there still, and may lie in any other's service.
+func (r *Run) undestroyed() string {
+	for _, project := range r.Selection.Closure {
+		destroy := Row{Phase: Phase{ID: Destroy}, Project: project}
+		outcome, ran := r.Ledger.Outcome(Destroy, project)
+		switch reason := r.kept(destroy); {
+		case ran && outcome == report.NotChecked && reason != "":
+			return reason
+		case !ran && r.Plan.Has(destroy):
+			return project + " has not been destroyed"
+		}
+	}
+	return ""
 }
 
 func isResourcePhase(phase Phase) bool {

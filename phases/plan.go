@@ -93,6 +93,11 @@ func (p Plan) Plugin(project string) (plugins.Plugin, bool) {
 	return plugins.Plugin{}, false
 }
 
+// Has tells whether the row is among the plan's.
+func (p Plan) Has(row Row) bool {
+	return slices.ContainsFunc(p.Rows, func(other Row) bool { return other.Key() == row.Key() })
+}
+
 // Of returns the rows of one phase, in calling order.
 func (p Plan) Of(phaseID string) []Row {
 	var rows []Row

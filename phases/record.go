@@ -71,7 +71,7 @@ func (r *Run) record(ctx context.Context, row Row, settled report.Row) {
 // keepEvidence saves the node's logs at the first failure, before cleanup can
 // destroy them.
 func (r *Run) keepEvidence(ctx context.Context, row Row) {
-	if row.Phase.ID == Destroy && row.Cloud() {
+	if row.Phase.ID == Leaks && row.Cloud() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), evidenceBudget)

@@ -132,7 +132,7 @@ func (r *Run) Interrupt(reason string) {
 
 // Finish is the end of a run whose remaining rows will not run: it makes up
 // for the destroys that are still open, the cloud's own included, which saves
-// the node's logs first. After a failed setup there is only the cloud to
+// the node's logs first. What leaked is not judged: it goes with the cloud. After a failed setup there is only the cloud to
 // remove. KEEP is heeded. It may be called again, and when all has been done.
 func (r *Run) Finish(ctx context.Context) error {
 	if r.journal == nil {
@@ -143,10 +143,10 @@ func (r *Run) Finish(ctx context.Context) error {
 	}
 	var failures []error
 	for _, row := range r.Selection.Rows {
-		if row.Phase.ID != Destroy {
+		if row.Phase.ID != Destroy && !(row.Phase.ID == Leaks && row.Cloud()) {
 			continue
 		}
-		if outcome, ran := r.Ledger.Outcome(Destroy, row.Project); ran && outcome != report.NotRun {
+		if outcome, ran := r.Ledger.Outcome(row.Phase.ID, row.Project); ran && outcome != report.NotRun {
 			continue
 		}
 		if settled := r.settle(ctx, row); settled.Outcome == report.Failed {

@@ -164,7 +164,9 @@ func (r *Run) act(ctx context.Context, row Row) error {
 	case VerifyTarget:
 		return r.verifyTarget(ctx, row)
 	case Destroy:
-		return r.destroy(ctx, row)
+		return r.check(ctx, row)
+	case Leaks:
+		return r.leaks(ctx, row)
 	default:
 		return fmt.Errorf("phase %s has no action", row.Phase.ID)
 	}

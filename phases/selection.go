@@ -122,7 +122,7 @@ func (s Selection) implies(row Row) bool {
 	switch row.Phase.ID {
 	case EarlyCreate:
 		return s.Scope == WholeRun || s.Scope == BaseSide
-	case Destroy:
+	case Destroy, Leaks:
 		return s.Scope == WholeRun || s.Scope == TargetSide
 	default:
 		return false

@@ -58,11 +58,12 @@ func TestPlanFollowsTheSeedAndReversesShutdownAndDestroy(t *testing.T) {
 	}
 	g.Expect(order).To(Equal([]string{
 		"verify_base", "early_create", "create", "verify-pre-upgrade", "shutdown", "snapshot",
-		"verify_noapi-pre-upgrade", "upgrade", "verify-post-upgrade", "verify_target", "destroy",
+		"verify_noapi-pre-upgrade", "upgrade", "verify-post-upgrade", "verify_target", "destroy", "leaks",
 	}))
 	g.Expect(keys(plan.Of("create"))).To(Equal([]string{"create/keystone", "create/placement", "create/glance"}))
 	g.Expect(keys(plan.Of("shutdown"))).To(Equal([]string{"shutdown/cloud", "shutdown/glance", "shutdown/placement", "shutdown/keystone"}))
-	g.Expect(keys(plan.Of("destroy"))).To(Equal([]string{"destroy/glance", "destroy/placement", "destroy/keystone", "destroy/cloud"}))
+	g.Expect(keys(plan.Of("destroy"))).To(Equal([]string{"destroy/glance", "destroy/placement", "destroy/keystone"}))
+	g.Expect(keys(plan.Of("leaks"))).To(Equal([]string{"leaks/keystone", "leaks/placement", "leaks/glance", "leaks/cloud"}))
 }
 
 func TestSelection(t *testing.T) {
@@ -85,27 +86,27 @@ func TestSelection(t *testing.T) {
 		{
 			filter: "glance", scope: phases.WholeRun, closure: "keystone glance",
 			has: append(glance("verify_base", "create", "upgrade", "destroy"),
-				"early_create/keystone", "destroy/keystone", "shutdown/cloud", "upgrade/cloud", "verify_target/cloud", "destroy/cloud"),
+				"early_create/keystone", "destroy/keystone", "shutdown/cloud", "upgrade/cloud", "verify_target/cloud", "leaks/keystone", "leaks/cloud"),
 			lacks: []string{"create/keystone", "upgrade/keystone", "shutdown/keystone", "early_create/placement", "upgrade/placement"},
 		},
 		{
 			filter: "!glance", scope: phases.WholeRun, closure: "keystone placement",
-			has:   []string{"upgrade/keystone", "upgrade/placement", "upgrade/cloud", "destroy/cloud"},
+			has:   []string{"upgrade/keystone", "upgrade/placement", "upgrade/cloud", "leaks/cloud"},
 			lacks: glance("verify_base", "create", "upgrade", "destroy"),
 		},
 		{
 			filter: "base", scope: phases.BaseSide, closure: "keystone placement glance",
 			has:   []string{"verify_base/glance", "shutdown/cloud", "verify_noapi-pre-upgrade/keystone"},
-			lacks: []string{"upgrade/cloud", "destroy/cloud", "destroy/glance"},
+			lacks: []string{"upgrade/cloud", "leaks/cloud", "destroy/glance"},
 		},
 		{
 			filter: "base && glance", scope: phases.BaseSide, closure: "keystone glance",
 			has:   []string{"early_create/keystone", "shutdown/cloud", "shutdown/glance"},
-			lacks: []string{"create/keystone", "destroy/keystone", "destroy/cloud"},
+			lacks: []string{"create/keystone", "destroy/keystone", "leaks/cloud"},
 		},
 		{
 			filter: "target && glance", scope: phases.TargetSide, closure: "keystone glance",
-			has:   []string{"upgrade/glance", "upgrade/cloud", "destroy/keystone", "destroy/cloud"},
+			has:   []string{"upgrade/glance", "upgrade/cloud", "destroy/keystone", "leaks/cloud"},
 			lacks: []string{"early_create/keystone", "upgrade/keystone", "verify_base/glance"},
 		},
 		{
@@ -118,7 +119,7 @@ func TestSelection(t *testing.T) {
 		},
 		{
 			filter: "glance && destroy", scope: phases.OnePhase, closure: "keystone glance",
-			rows: []string{"destroy/glance", "destroy/cloud"},
+			rows: []string{"destroy/glance", "leaks/glance", "leaks/cloud"},
 		},
 	}
 	for _, test := range tests {
@@ -143,7 +144,7 @@ func TestSelection(t *testing.T) {
 
 func TestOnlyTheFilterThatNamesTheCloudAsksForItsDestruction(t *testing.T) {
 	g := NewWithT(t)
-	cloud := threeProjects().Of(phases.Destroy)[3]
+	cloud := threeProjects().Of(phases.Leaks)[3]
 	g.Expect(cloud.Cloud()).To(BeTrue())
 
 	one, err := choose("glance && destroy", needKeystone)

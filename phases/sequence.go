@@ -26,6 +26,9 @@ type Phase struct {
 	CloudRow CloudRow
 }
 
+// Removes tells whether the phase is part of what the seed calls destroy.
+func (p Phase) Removes() bool { return p.ID == Destroy || p.ID == Leaks }
+
 // CloudRow is the place of a phase's cloud-wide work among its rows.
 type CloudRow int
 
@@ -59,6 +62,9 @@ const (
 	VerifyPostUpgrade = "verify-post-upgrade"
 	VerifyTarget      = "verify_target"
 	Destroy           = "destroy"
+	// Leaks is the end of what the seed calls destroy: it judges what all projects'
+	// destroys together have left, since one's resources lie in another's service.
+	Leaks = "leaks"
 )
 
 // Sequence returns the phases in the seed's calling order. Setup is not among
@@ -75,7 +81,8 @@ func Sequence() []Phase {
 		{ID: UpgradePhase, Name: "upgrade", Side: config.Target, CloudRow: CloudRowFirst},
 		{ID: VerifyPostUpgrade, Name: "verify", Stage: resources.PostUpgrade, Side: config.Target, ReadOnly: true},
 		{ID: VerifyTarget, Name: "verify_target", Side: config.Target, ReadOnly: true, CloudRow: CloudRowFirst},
-		{ID: Destroy, Name: "destroy", Side: config.Target, Reversed: true, CloudRow: CloudRowLast},
+		{ID: Destroy, Name: "destroy", Side: config.Target, Reversed: true},
+		{ID: Leaks, Name: "destroy", Side: config.Target, ReadOnly: true, CloudRow: CloudRowLast},
 	}
 }
 

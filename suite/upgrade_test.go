@@ -31,6 +31,7 @@ func (s *suite) describe(ctx context.Context) {
 		s.phase(ctx, phases.VerifyTarget, "each project's API answers, from the target release's code")
 
 		s.phase(ctx, phases.Destroy, "everything that was made is gone")
+		s.phase(ctx, phases.Leaks, "nothing is there that was not there before")
 	})
 
 	ReportAfterSuite("results", s.finish)

@@ -12,7 +12,7 @@ func leakedPort() sabotage {
 	return sabotage{
 		name:     "destroy leaks a port",
 		on:       network(),
-		expected: harness.Row{Phase: destroy, Project: neutron},
+		expected: harness.Row{Phase: leaks, Project: neutron},
 		catcher:  byLeaks,
 		when:     started(destroy),
 		act: func(ctx context.Context, s scene) (string, error) {

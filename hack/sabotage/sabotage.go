@@ -65,6 +65,7 @@ const (
 	upgrade          = "upgrade"
 	verifyPost       = "verify-post-upgrade"
 	destroy          = "destroy"
+	leaks            = "leaks"
 	keystone, glance = "keystone", "glance"
 	placement        = "placement"
 	swift, neutron   = "swift", "neutron"
