@@ -52,7 +52,7 @@ func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
 	if err != nil {
 		return &usageError{fmt.Sprintf("label filter %q: %v", asked, err)}
 	}
-	selection, err := plan.Select(asked, matches, debstack.Requires)
+	selection, err := plan.Select(asked, matches, phases.Dependencies{Requires: debstack.Requires, UpgradesAfter: debstack.UpgradesAfter})
 	if err != nil {
 		return err
 	}

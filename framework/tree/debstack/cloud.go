@@ -97,6 +97,17 @@ func Requires(projects []string) ([]string, error) {
 	return cloud.Requires(projects)
 }
 
+// UpgradesAfter returns the projects that must be upgraded before the project is,
+// as the embedded tree declares it. A project that the tree does not know has none.
+func UpgradesAfter(project string) ([]string, error) {
+	cloud, err := NewCloud(CloudOptions{})
+	if err != nil {
+		return nil, err
+	}
+	service, _ := cloud.known.Find(project)
+	return service.UpgradesAfter, nil
+}
+
 // Start makes the node: base root, boot, trees. The target's root is built
 // beside it, and first needed by PrepareTarget.
 func (c *Cloud) Start(ctx context.Context, services []string) (err error) {
