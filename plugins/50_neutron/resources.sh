@@ -199,7 +199,7 @@ function plug {
         check_json "[a['host'] for a in d['agents'] if a['agent_type'] in ('Open vSwitch agent', 'OVN Controller agent')][0]")
     mac=$(CHECK_TOKEN=$ADMIN_TOKEN neutron PUT "ports/$port" 200 --json-body "{\"port\": {\"device_id\": \"$instance\",
         \"device_owner\": \"compute:grenade\", \"binding:host_id\": \"$host\"}}" | check_json "d['port']['mac_address']")
-    sudo python3 "$HERE/probe.py" plug "$port" "$mac" "$instance" "$answer"
+    sudo python3 -IS "$HERE/probe.py" plug "$port" "$mac" "$instance" "$answer"
     check_until "$AGENTS_WITHIN" "port $port is ACTIVE" status_of_port "$port"
 }
 
@@ -247,7 +247,7 @@ function carries_traffic {
     outside=$(check_saved neutron outside)
     floating=$(check_saved neutron floating_ip)
     answer=$(check_saved neutron answer)
-    lease=$(sudo python3 "$HERE/probe.py" lease "$port")
+    lease=$(sudo python3 -IS "$HERE/probe.py" lease "$port")
     lease=$(check_json "d['address']" <<<"$lease")
     check_same "the address that DHCP gives to port $port" "$ADDRESS" "$lease"
     check_until 10 "the probe's router answers it" silence "$port" "$GATEWAY"
@@ -301,7 +301,7 @@ function on_node {
     router=$(check_saved neutron router_id)
     port=$(check_saved neutron port_id)
     floating=$(check_saved neutron floating_ip)
-    seen=$(sudo python3 "$HERE/look.py" "$network" "$router" "$port" "$floating")
+    seen=$(sudo python3 -IS "$HERE/look.py" "$network" "$router" "$port" "$floating")
     check_json "chr(10).join('%s: %s' % (k, json.dumps(v, sort_keys=True)) for k, v in sorted(d.items()))" <<<"$seen"
 }
 
@@ -336,7 +336,7 @@ function new_port {
     resource_save neutron second_port_id "$port"
     answer=$(check_random)
     plug "$port" "$answer"
-    sudo python3 "$HERE/probe.py" lease "$port"
+    sudo python3 -IS "$HERE/probe.py" lease "$port"
     check_until 10 "the first probe answers the new one" silence "$port" "$ADDRESS"
     remove_second_port
 }
@@ -345,7 +345,7 @@ function remove_second_port {
     local port
     port=$(resource_get neutron second_port_id)
     [[ -n $port ]] || return 0
-    sudo python3 "$HERE/probe.py" unplug "$port"
+    sudo python3 -IS "$HERE/probe.py" unplug "$port"
     neutron DELETE "ports/$port" "204|404"
     resource_save neutron second_port_id ""
 }
@@ -381,7 +381,7 @@ function remove_holdings {
     routers=$(ids "routers?project_id=$project" routers)
     ports=$(ids "ports?project_id=$project" ports "$guests")
     for id in $ports; do
-        sudo python3 "$HERE/probe.py" unplug "$id"
+        sudo python3 -IS "$HERE/probe.py" unplug "$id"
     done
     remove_each floatingips "floatingips?project_id=$project" floatingips
     for id in $routers; do

@@ -118,7 +118,7 @@ function log_in_to_dashboard {
 
 # field NAME - the value of a hidden field of the form on stdin.
 function field {
-    python3 -c '
+    python3 -IS -c '
 import re, sys
 field = re.search("<input[^>]*name=\"%s\"[^>]*value=\"([^\"]*)\"" % sys.argv[1], sys.stdin.read())
 print(field[1] if field else "")' "$1"
@@ -144,7 +144,7 @@ function pages {
 
 # rows PAGE - the user, his project, and the rows of the table on the page on stdin.
 function rows {
-    python3 -c '
+    python3 -IS -c '
 import html, re, sys
 page = sys.stdin.read()
 seen = re.findall("class=\"(user-name|context-project)\">\\s*([^<]*?)\\s*<", page)

@@ -87,9 +87,9 @@ all_accounts() {
     for service in "${services[@]}"; do "${service}_statements"; done | accounts
 }
 
-# after_keystone COMMAND…: lets keystone have the processors first, for whose accounts all others wait in the end. Units that the
-# command starts are not held back.
-after_keystone() {
+# give_way COMMAND…: leaves the processors to keystone, whose accounts all others wait for in the end, and to nova, which has
+# the most to do until it is up. Units that the command starts are not held back.
+give_way() {
     renice --priority 10 --pid "$BASHPID" >/dev/null
     "$@"
 }
@@ -143,7 +143,7 @@ if is_service_enabled mysql; then step "mariadb: start" start_database; fi
 for name in "${services[@]}"; do
     bring_up=(bring_up "$name")
     if function_exists "bring_up_$name"; then bring_up=("bring_up_$name"); fi
-    [[ $name == keystone ]] || bring_up=(after_keystone "${bring_up[@]}")
+    [[ $name == keystone || $name == nova ]] || bring_up=(give_way "${bring_up[@]}")
     async_run "$name" "${bring_up[@]}"
 done
 async_wait memcached rabbit "${services[@]}"
