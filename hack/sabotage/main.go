@@ -23,7 +23,8 @@ one, junit.xml holding every planned row and the failing script's output, and no
 left on the host. Sabotages of the smallest cloud that only the checks of resources/
 can see are repeated on copies of the source in which the native checks, or all of
 them, are blind: the last must turn green. Stops when its budget is used up and goes
-on at the next call.
+on at the next call. The cases' names begin with their cloud's: identity, object,
+network, compute, volume; -only '^(network|compute):' takes those alone.
 `
 
 func main() {
@@ -107,7 +108,7 @@ func (s *saboteur) sabotagesOn(on stage) []harness.Case {
 			continue
 		}
 		cases = append(cases, harness.Case{
-			Name: fmt.Sprintf("%s: red at %s (%s)", one.name, one.expected, one.catcher),
+			Name: fmt.Sprintf("%s: %s: red at %s (%s)", on.name, one.name, one.expected, one.catcher),
 			Do: func(ctx context.Context) (string, error) {
 				return s.commit(ctx, one, red, fmt.Sprintf("%d-full", i+1))
 			},
@@ -130,7 +131,7 @@ func (s *saboteur) blindCases(copies string) []harness.Case {
 				want = red
 			}
 			cases = append(cases, harness.Case{
-				Name: fmt.Sprintf("%s, with %s checks blind: %s", one.name, how.whose(), want),
+				Name: fmt.Sprintf("%s: %s, with %s checks blind: %s", one.on.name, one.name, how.whose(), want),
 				Do: func(ctx context.Context) (string, error) {
 					blind := *s
 					blind.site.Checkout = filepath.Join(copies, string(how))

@@ -55,7 +55,7 @@ type scene struct {
 
 // scriptTimeout is SCRIPT_TIMEOUT of every run here, the green one included: above
 // what any script takes, and short enough to wait for.
-const scriptTimeout = 2 * time.Minute
+const scriptTimeout = 3 * time.Minute
 
 // the phases that sabotages name.
 const (

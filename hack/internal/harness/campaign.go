@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 )
 
@@ -26,7 +27,9 @@ type Campaign struct {
 	CaseLimit time.Duration
 	// FirstGuess is how long a case is taken to last before one has been seen.
 	FirstGuess time.Duration
-	Out        io.Writer
+	// Only, if not nil, leaves cases whose names do not match it to another call.
+	Only *regexp.Regexp
+	Out  io.Writer
 }
 
 // ErrUnfinished tells that the budget was used up; the next call goes on.
@@ -55,6 +58,10 @@ func (c *Campaign) Run(ctx context.Context, cases []Case) error {
 	unfinished := false
 	for i, one := range cases {
 		if c.Ledger.Has(one.Name) {
+			continue
+		}
+		if c.Only != nil && !c.Only.MatchString(one.Name) {
+			unfinished = true
 			continue
 		}
 		if expected := max(c.Ledger.Slowest(), c.FirstGuess); time.Since(began)+expected > c.Budget {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 )
 
@@ -16,6 +17,8 @@ type Options struct {
 	Checkout, Results string
 	Budget, CaseLimit time.Duration
 	Again             bool
+	// Only selects cases by name; nil selects all.
+	Only *regexp.Regexp
 }
 
 // The exit codes of the attacking tools.
@@ -37,6 +40,11 @@ func ParseOptions(name, about string, args []string, stderr io.Writer) (Options,
 	flags.StringVar(&options.Results, "results", "results", "directory for the dated result file and the runs' output")
 	flags.DurationVar(&options.Budget, "budget", 55*time.Minute, "how long this call may take; the next one goes on")
 	flags.DurationVar(&options.CaseLimit, "case-limit", 20*time.Minute, "how long one case may take")
+	flags.Func("only", "a regular expression: run only the cases whose names match, and leave the others to another call", func(text string) error {
+		only, err := regexp.Compile(text)
+		options.Only = only
+		return err //nolint:wrapcheck // the flag package names the option
+	})
 	flags.BoolVar(&options.Again, "again", false, "begin anew, also when there are unfinished results")
 	flags.Usage = func() {
 		fmt.Fprintf(stderr, "usage: %s [options]\n\n%s\nExit code: 0 all passed, 1 a case failed, 2 usage, 3 the tool could not work, 75 unfinished.\n\n", name, about)
@@ -79,7 +87,7 @@ func NewCampaign(ctx context.Context, kind string, options Options, out io.Write
 	fmt.Fprintln(out)
 	return &Campaign{
 		Site: site, Ledger: ledger, Out: out,
-		Budget: options.Budget, CaseLimit: options.CaseLimit, FirstGuess: 4 * time.Minute,
+		Budget: options.Budget, CaseLimit: options.CaseLimit, FirstGuess: 4 * time.Minute, Only: options.Only,
 	}, nil
 }
 
