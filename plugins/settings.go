@@ -262,7 +262,11 @@ func readLocalrcLines(saveDir string, side config.Side) ([]tree.LocalrcLine, err
 	}
 	var lines []tree.LocalrcLine
 	for _, record := range records { // settings file, line, text
-		lines = append(lines, tree.LocalrcLine{SettingsFile: record[0], Text: record[2]})
+		number, err := strconv.Atoi(record[1])
+		if err != nil {
+			return nil, fmt.Errorf("settings: devstack_localrc of %s: line %q: %w", record[0], record[1], err)
+		}
+		lines = append(lines, tree.LocalrcLine{SettingsFile: record[0], Line: number, Text: record[2]})
 	}
 	return lines, nil
 }

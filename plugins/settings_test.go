@@ -156,12 +156,12 @@ devstack_localrc target 'A="x y"' B=1
 	settings, err := w.load(t, []string{one, two}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(settings.Localrc[config.Base]).To(Equal([]tree.LocalrcLine{
-		{SettingsFile: one + "/settings", Text: "enable_service h-api h-eng"},
-		{SettingsFile: two + "/settings", Text: "X=1\n[[test-config|$TEMPEST_CONFIG]]\n[compute]\na = b"},
+		{SettingsFile: one + "/settings", Line: 2, Text: "enable_service h-api h-eng"},
+		{SettingsFile: two + "/settings", Line: 1, Text: "X=1\n[[test-config|$TEMPEST_CONFIG]]\n[compute]\na = b"},
 	}))
 	g.Expect(settings.Localrc[config.Target]).To(Equal([]tree.LocalrcLine{
-		{SettingsFile: one + "/settings", Text: "enable_service h-api h-eng"},
-		{SettingsFile: one + "/settings", Text: `A="x y" B=1`},
+		{SettingsFile: one + "/settings", Line: 2, Text: "enable_service h-api h-eng"},
+		{SettingsFile: one + "/settings", Line: 5, Text: `A="x y" B=1`},
 	}))
 
 	settings, err = w.load(t, []string{one, two}, map[string]string{"GRENADE_USE_EXTERNAL_DEVSTACK": "True"})

@@ -15,6 +15,7 @@ import (
 	"grenade/framework/host"
 	"grenade/framework/log"
 	"grenade/framework/tree/debstack"
+	"grenade/framework/tree/localconf"
 	"grenade/phases"
 	"grenade/plugins"
 	"grenade/resources/native"
@@ -31,6 +32,11 @@ func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
 	s.config, err = config.Load(ctx, config.Sources{Environ: os.Environ(), Dirs: configDirs()})
 	if err != nil {
 		return fmt.Errorf("configuration:\n%w", err)
+	}
+	for _, side := range []config.Side{config.Base, config.Target} {
+		if err := localconf.Check(ctx, s.config.LocalConf[side]); err != nil {
+			return fmt.Errorf("configuration of the %s tree:\n%w", side, err)
+		}
 	}
 	found, err := plugins.Scan(phases.GrenadeDir(s.config), nil, phases.ReservedNames())
 	if err != nil {

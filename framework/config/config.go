@@ -63,6 +63,11 @@ type Config struct {
 	Localrc, Pluginrc File
 	PluginrcText      string // GRENADE_PLUGINRC: read after Pluginrc
 
+	// LocalConf are the user's files for each side's local.conf, in upstream's
+	// order: devstack.local.conf.<side>, then devstack.local.conf or in its place
+	// devstack.localrc.
+	LocalConf map[Side][]File
+
 	// Extra holds the variables that localrc set and that are not settings of
 	// ours; upstream's scripts see them.
 	Extra map[string]string
@@ -140,6 +145,7 @@ func Load(ctx context.Context, src Sources) (*Config, error) {
 	}
 	c.Localrc, wrong = find(dirs, "localrc", wrong)
 	c.Pluginrc, wrong = find(dirs, "pluginrc", wrong)
+	c.LocalConf, wrong = findLocalConf(dirs, wrong)
 	if src.ResultsDir == "" {
 		src.ResultsDir = besides(c.Localrc.Path, dirs)
 	}
@@ -154,6 +160,7 @@ func Load(ctx context.Context, src Sources) (*Config, error) {
 	c.Warnings = append(c.Warnings, suspects(src.Environ)...)
 
 	wrong = append(wrong, c.resolve(src, local)...)
+	c.fillLocalConf()
 	for _, rc := range []File{c.Pluginrc, {Path: "GRENADE_PLUGINRC", Text: c.PluginrcText}} {
 		mistake, err := checkSyntax(ctx, rc)
 		if err != nil {

@@ -65,6 +65,12 @@ func loadconfig() {
 	if c.Pluginrc.Path != "" {
 		fmt.Println(relative.Replace("pluginrc " + c.Pluginrc.Path))
 	}
+	for _, side := range []config.Side{config.Base, config.Target} {
+		for _, file := range c.LocalConf[side] {
+			text := strings.Join(strings.Fields(file.Text), " ")
+			fmt.Println(relative.Replace(fmt.Sprintf("local.conf %s %s: %s", side, file.Path, text)))
+		}
+	}
 	for _, w := range c.Warnings {
 		fmt.Println("warning: " + relative.Replace(w))
 	}

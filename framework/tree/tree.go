@@ -43,8 +43,10 @@ func (s Service) Helper(unit, exe string) bool {
 
 // LocalrcLine is something that a plugin's settings add to a side's localrc.
 type LocalrcLine struct {
-	// SettingsFile is the settings file that asked for it.
+	// SettingsFile is the settings file that asked for it, Line where it does
+	// (for a text over several lines, where bash says that it stands).
 	SettingsFile string
+	Line         int
 	// Text may hold several lines, and may open sections of its own.
 	Text string
 }

@@ -300,8 +300,14 @@ func (c *Cloud) Attach(ctx context.Context) error {
 
 // Compose writes the side's local.conf into its tree.
 func (c *Cloud) Compose(ctx context.Context, side config.Side, lines []tree.LocalrcLine) error {
-	text := ComposeLocalConf(c.localrc(side), lines)
-	_, err := c.node.Run(ctx, node.Command{User: stackUser, Command: exec.Command{
+	text, overruled, err := composeLocalConf(c.localrc(side), c.options.Config.LocalConf[side], lines)
+	if err != nil {
+		return err
+	}
+	for _, sentence := range overruled {
+		c.options.Note(sentence)
+	}
+	_, err = c.node.Run(ctx, node.Command{User: stackUser, Command: exec.Command{
 		Args: []string{"sh", "-c", "umask 077; cat >local.conf"}, Dir: c.TreeDir(side), Stdin: []byte(text),
 	}})
 	if err != nil {
