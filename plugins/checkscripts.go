@@ -41,31 +41,6 @@ func CheckScripts(ctx context.Context, plugins []Plugin) error {
 	return errors.Join(mistakes...)
 }
 
-// Oddities returns remarks on files that look as if they were meant for a run,
-// but that neither this project nor upstream ever executes, such as a
-// "resource.sh". They belong into the run's report.
-func Oddities(plugins []Plugin) []string {
-	var remarks []string
-	for _, dir := range dirsOf(plugins) {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			continue // not there yet, or CheckScripts says it
-		}
-		for _, entry := range entries {
-			name := entry.Name()
-			if slices.Contains(scriptNames(), name) || !strings.HasSuffix(name, ".sh") {
-				continue
-			}
-			for _, known := range scriptNames() {
-				if distance(name, known) <= 2 {
-					remarks = append(remarks, fmt.Sprintf("%s is never run: did its author mean %s?", filepath.Join(dir, name), known))
-				}
-			}
-		}
-	}
-	return remarks
-}
-
 func dirsOf(plugins []Plugin) []string {
 	var dirs []string
 	for _, plugin := range plugins {
@@ -157,25 +132,4 @@ func parse(ctx context.Context, file string) []error {
 		}
 	}
 	return []error{&config.Mistake{File: file, Message: strings.TrimSpace(string(output))}}
-}
-
-// distance counts the letters to insert, delete or change between two names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

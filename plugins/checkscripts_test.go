@@ -60,18 +60,3 @@ func TestCheckScriptsEndsWithItsContext(t *testing.T) {
 	g.Expect(err).To(MatchError(ContainSubstring("context canceled")))
 	g.Expect(config.IsMistake(err)).To(BeFalse(), "an interrupted check must not blame the script")
 }
-
-func TestOdditiesNamesScriptsThatNobodyRuns(t *testing.T) {
-	g := NewWithT(t)
-	w := newWorld(t)
-	dir := w.plugin(t, "heat", "register_project_for_upgrade heat\n")
-	for _, name := range []string{"resource.sh", "shutdhown.sh", "resources.sh", "common.sh", "upgrade-helper"} {
-		w.write(t, filepath.Join(dir, name), "", 0o755)
-	}
-	found, err := Scan(w.grenade, []string{dir}, nil)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(Oddities(found)).To(ConsistOf(
-		dir+"/resource.sh is never run: did its author mean resources.sh?",
-		dir+"/shutdhown.sh is never run: did its author mean shutdown.sh?",
-	))
-}
