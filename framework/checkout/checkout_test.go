@@ -128,7 +128,10 @@ func TestWorkIsNotLost(t *testing.T) {
 			want: "it has changes (M file …), which would be lost",
 		},
 		"a commit on no branch": {
-			work: func(t *testing.T, dir string) { t.Helper(); run(t, dir, "commit", "--quiet", "--allow-empty", "--message=mine") },
+			work: func(t *testing.T, dir string) {
+				t.Helper()
+				run(t, dir, "commit", "--quiet", "--allow-empty", "--message=mine")
+			},
 			want: "is on no branch and would be lost",
 		},
 		"a commit on a branch": {
