@@ -51,6 +51,20 @@ type LocalrcLine struct {
 	Text string
 }
 
+// Checkout is a repository of a plugin, to be seen in the node at the path that
+// it has on this machine. Scripts look for it in the releases' directories, too:
+// DevStack clones every project there.
+type Checkout struct {
+	// Name is what it is called below the releases' directories.
+	Name string
+	// Dir is the checkout; BaseDir one of the base release, or Dir again.
+	Dir, BaseDir string
+	// ReadOnly: it is somebody's own directory, and must not be written to.
+	ReadOnly bool
+	// Give: it is ours, and is given to the node's user stack.
+	Give bool
+}
+
 // UnitDifference is how the units of one service differ between two releases.
 type UnitDifference struct {
 	Service string
