@@ -19,6 +19,18 @@ import (
 	"grenade/framework/exec"
 )
 
+// ErrRefused means that it is not the repository's or the network's fault: it is
+// the caller who must decide.
+var ErrRefused = errors.New("refused")
+
+// refusal is a sentence that is ErrRefused.
+type refusal struct{ text string }
+
+func (r *refusal) Error() string        { return r.text }
+func (r *refusal) Is(target error) bool { return target == ErrRefused }
+
+func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(format, args...)} }
+
 // Source says what a checkout holds.
 type Source struct {
 	// URL is a repository as git knows them: a URL, or an absolute path.
@@ -118,9 +130,9 @@ func isCheckout(dir string) bool {
 func (g Git) clone(ctx context.Context, source Source) error {
 	switch {
 	case g.Offline:
-		return errors.New("it is not there, and OFFLINE forbids to fetch it")
+		return refuse("it is not there, and OFFLINE forbids to fetch it")
 	case g.Never:
-		return errors.New("it is not there, and ERROR_ON_CLONE forbids to clone it")
+		return refuse("it is not there, and ERROR_ON_CLONE forbids to clone it")
 	}
 	g.tell("clone of " + Public(source.URL))
 	part := source.Dir + ".part"
@@ -153,7 +165,7 @@ func (g Git) update(ctx context.Context, source Source) error {
 	other := made != " " && made != source.URL+" "+source.Ref
 	switch {
 	case g.Offline && other:
-		return fmt.Errorf("it is of %s, and OFFLINE forbids to fetch another", Public(made))
+		return refuse("it is of %s, and OFFLINE forbids to fetch another", Public(made))
 	case g.Offline || !g.Anew && !other:
 		return nil
 	}
@@ -173,7 +185,7 @@ func (g Git) nothingToLose(ctx context.Context, dir string) error {
 	}
 	if changes != "" {
 		first, _, _ := strings.Cut(changes, "\n")
-		return fmt.Errorf("it has changes (%s …), which would be lost: commit them, or move the directory away", strings.TrimSpace(first))
+		return refuse("it has changes (%s …), which would be lost: commit them, or move the directory away", strings.TrimSpace(first))
 	}
 	head, err := g.output(ctx, dir, "rev-parse", "HEAD")
 	if err != nil {
@@ -187,7 +199,7 @@ func (g Git) nothingToLose(ctx context.Context, dir string) error {
 		return err
 	}
 	if holders == "" {
-		return fmt.Errorf("its commit %.12s is on no branch and would be lost: make a branch of it, or move the directory away", head)
+		return refuse("its commit %.12s is on no branch and would be lost: make a branch of it, or move the directory away", head)
 	}
 	return nil
 }

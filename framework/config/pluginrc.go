@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -180,6 +181,9 @@ func (c *Config) enable(plugin EnabledPlugin) []error {
 	}
 	if !pluginName.MatchString(plugin.Name) {
 		mistake("a plugin cannot be called %q: its name is a directory's: letters, digits and . _ + -, the first of them a letter or a digit", plugin.Name)
+	}
+	if slices.Contains([]string{"devstack", "root", "logs", "status", "images"}, plugin.Name) {
+		mistake("a plugin cannot be called %q: $TARGET_RELEASE_DIR/%s is the tree's", plugin.Name, plugin.Name)
 	}
 	if err := checkGitURL(plugin.URL); err != nil {
 		mistake("URL of %s: %v", plugin.Name, err)
