@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -104,6 +105,17 @@ func checkFile(ctx context.Context, file string) error {
 		if !isBash(interpreter) {
 			return errors.Join(mistakes...) // not ours to parse
 		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return &config.Mistake{File: file, Message: err.Error()}
+	}
+	// bash -n accepts most of it, and each name would end in an invisible carriage return.
+	if at := bytes.Index(text, []byte("\r\n")); at >= 0 {
+		mistakes = append(mistakes, &config.Mistake{
+			File: file, Line: 1 + bytes.Count(text[:at], []byte("\n")), Message: "the line ends in CR LF: save the file with Unix line ends",
+		})
+		return errors.Join(mistakes...)
 	}
 	return errors.Join(append(mistakes, parse(ctx, file)...)...)
 }

@@ -30,6 +30,7 @@ func TestCheckScriptsReportsAllMistakesTogether(t *testing.T) {
 	w.write(t, filepath.Join(dir, "shutdown.sh"), "#!/bin/bash\ntrue\n", 0o644)
 	w.write(t, filepath.Join(dir, "snapshot.sh"), "#!/usr/bin/python3\nif (:\n", 0o755)
 	w.write(t, filepath.Join(dir, "from-zed/upgrade-heat"), "function configure_heat_upgrade {\n}\n", 0o644)
+	w.write(t, filepath.Join(dir, "within-zed/upgrade-heat"), "true\ntrue\r\n", 0o644)
 	w.write(t, filepath.Join(dir, "resources.sh"), "exit 1\n", 0o755) // runs fine when parsed
 	found, err := Scan(w.grenade, []string{dir}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -43,6 +44,7 @@ func TestCheckScriptsReportsAllMistakesTogether(t *testing.T) {
 	g.Expect(said).To(ConsistOf(
 		And(HavePrefix(dir+"/settings:"), ContainSubstring("syntax error")),
 		HavePrefix(dir+"/upgrade.sh:2: syntax error"),
+		Equal(dir+"/within-zed/upgrade-heat:2: the line ends in CR LF: save the file with Unix line ends"),
 		Equal(dir+"/shutdown.sh: is not executable: chmod +x it"),
 		And(HavePrefix(dir+"/from-zed/upgrade-heat:2: "), ContainSubstring("syntax error")),
 	), "%q", said)
