@@ -31,7 +31,7 @@ func TestOdditiesNamesStepsThatNoUpgradeReads(t *testing.T) {
 	for _, name := range []string{
 		"from-zed/upgrade-heat", "from-2025.1/upgrade-heat", "within-master/upgrade-heat", "from-juno/upgrade-heat", "within-2024.2/upgrade-heat",
 		"from-epoxy/upgrade-heat", "from-2022.2/upgrade-heat", "within-stable-zed/upgrade-heat", "from-zedd/upgrade-heat", "from-somewhere/upgrade-heat",
-		"from-2025.3/upgrade-heat", "from_zed/upgrade-heat", "form-zed/upgrade-heat", "From-zed/upgrade-heat", "withing-zed/upgrade-heat", "files-zed/upgrade-heat",
+		"from-2025.3/upgrade-heat", "from_zed/upgrade-heat", "form-zed/upgrade-heat", "From-zed/upgrade-heat", "witin-zed/upgrade-heat", "files-zed/upgrade-heat",
 		"from-yoga/upgrade-heta", "from-yoga/upgrade-comment",
 	} {
 		w.write(t, filepath.Join(dir, name), good, 0o644)
@@ -51,7 +51,7 @@ func TestOdditiesNamesStepsThatNoUpgradeReads(t *testing.T) {
 		dir+"/from_zed is never read: did its author mean from-zed?",
 		dir+"/form-zed is never read: did its author mean from-zed?",
 		dir+"/From-zed is never read: did its author mean from-zed?",
-		dir+"/withing-zed is never read: did its author mean within-zed?",
+		dir+"/witin-zed is never read: did its author mean within-zed?",
 		dir+"/from-yoga/upgrade-heta is never read: upgrade.sh does not call upgrade_project heta",
 		dir+"/from-yoga/upgrade-comment is never read: upgrade.sh does not call upgrade_project comment",
 		dir+"/from-xena/upgrade-heat does not define configure_heat_upgrade, which upgrade_project calls",

@@ -26,7 +26,9 @@ var ErrRefused = errors.New("refused")
 // refusal is a sentence that is ErrRefused.
 type refusal struct{ text string }
 
-func (r *refusal) Error() string        { return r.text }
+func (r *refusal) Error() string { return r.text }
+
+// Is makes every refusal ErrRefused (errors.Is).
 func (r *refusal) Is(target error) bool { return target == ErrRefused }
 
 func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(format, args...)} }

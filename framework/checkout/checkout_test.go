@@ -41,12 +41,11 @@ func newOrigin(t *testing.T) *origin {
 	return o
 }
 
-func (o *origin) commit(text string) string {
+func (o *origin) commit(text string) {
 	o.t.Helper()
 	NewWithT(o.t).Expect(os.WriteFile(filepath.Join(o.dir, "file"), []byte(text+"\n"), 0o644)).To(Succeed())
 	run(o.t, o.dir, "add", "file")
 	run(o.t, o.dir, "commit", "--quiet", "--message="+text)
-	return run(o.t, o.dir, "rev-parse", "HEAD")
 }
 
 func run(t *testing.T, dir string, args ...string) string {
