@@ -5,41 +5,43 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"grenade/framework/report"
 	"grenade/resources"
 )
 
-// check runs the row's phase of the project's checks: the shelled one, then
-// the native one. The row is checked if either of them is. Destroy tries both
-// whatever comes of the first.
+// check runs the row's phase of the project's checks, the shelled one and the native
+// one, side by side: neither knows of the other's resources. The row is checked if
+// either of them is, and each is tried whatever comes of the other.
 func (r *Run) check(ctx context.Context, row Row) error {
-	var (
-		reasons  []string
-		failures []error
-		checked  bool
-	)
-	for _, each := range r.checksOf(row) {
-		began := time.Now()
-		r.progress.Waiting(each.kind + " check")
-		err := perform(ctx, each.check, row.Phase)
-		if each.kind == native {
-			r.took(row, report.API, "native check", began)
-		}
+	checks := r.checksOf(row)
+	kinds := make([]string, len(checks))
+	outcomes := make([]error, len(checks))
+	var running sync.WaitGroup
+	for i, each := range checks {
+		kinds[i] = each.kind
+		running.Go(func() { outcomes[i] = r.perform(ctx, row, each) })
+	}
+	r.progress.Waiting(strings.Join(kinds, " and ") + " check")
+	running.Wait()
+
+	var reasons []string
+	var failures []error
+	checked := false
+	for i, err := range outcomes {
 		var nothing *resources.NotChecked
 		switch {
 		case err == nil:
 			checked = true
 		case errors.As(err, &nothing):
-			reasons = append(reasons, each.kind+": "+nothing.Reason)
+			reasons = append(reasons, kinds[i]+": "+nothing.Reason)
 		default:
-			err = fmt.Errorf("%s check: %w", each.kind, err)
-			failures = append(failures, errors.Join(err, r.tellLog(row, each.kind, err)))
-		}
-		if len(failures) > 0 && row.Phase.ID != Destroy {
-			break
+			err = fmt.Errorf("%s check: %w", kinds[i], err)
+			failures = append(failures, errors.Join(err, r.tellLog(row, kinds[i], err)))
 		}
 	}
 	if len(failures) > 0 {
@@ -68,10 +70,6 @@ func (r *Run) checksOf(row Row) []namedCheck {
 	if check, exists := r.checks(r.nativeCloud(row))[row.Project]; exists {
 		checks = append(checks, namedCheck{kind: native, check: check})
 	}
-	if row.Phase.ID == Destroy {
-		// Whoever came last leaves first.
-		checks[0], checks[len(checks)-1] = checks[len(checks)-1], checks[0]
-	}
 	return checks
 }
 
@@ -92,8 +90,23 @@ func (r *Run) tellLog(row Row, kind string, found error) (err error) {
 	return nil
 }
 
-// perform calls the check's method for the phase.
-func perform(ctx context.Context, check resources.Check, phase Phase) error {
+// perform runs the row's phase of one check. A crash of it is its failure, not the
+// suite's end.
+func (r *Run) perform(ctx context.Context, row Row, one namedCheck) (err error) {
+	defer func() {
+		if crash := recover(); crash != nil {
+			err = fmt.Errorf("panic: %v\n%s", crash, debug.Stack())
+		}
+	}()
+	if one.kind == native {
+		began := time.Now()
+		defer func() { r.took(row, report.API, "native check", began) }()
+	}
+	return call(ctx, one.check, row.Phase)
+}
+
+// call calls the check's method for the phase.
+func call(ctx context.Context, check resources.Check, phase Phase) error {
 	switch phase.ID {
 	case EarlyCreate:
 		return check.EarlyCreate(ctx)

@@ -72,7 +72,10 @@ func ordered(t *testing.T, projects ...string) *Run {
 	}
 	g.Expect(plugins.Materialise(GrenadeDir(settings))).To(Succeed())
 	plan := NewPlan(found)
-	selection, err := plan.Select("", func([]string) bool { return true }, func(projects []string) ([]string, error) { return projects, nil })
+	selection, err := plan.Select("", func([]string) bool { return true }, Dependencies{
+		Requires:      func(projects []string) ([]string, error) { return projects, nil },
+		UpgradesAfter: func(string) ([]string, error) { return nil, nil },
+	})
 	g.Expect(err).NotTo(HaveOccurred())
 	run := New(Options{
 		ID: "test", Config: settings, Plan: plan, Selection: selection, Cloud: localCloud{root: root}, Log: silent{},

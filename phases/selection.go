@@ -48,12 +48,20 @@ type Selection struct {
 // upgrade order.
 type Requirements func(projects []string) ([]string, error)
 
+// Dependencies are what projects need of each other.
+type Dependencies struct {
+	Requires Requirements
+	// UpgradesAfter answers which projects must be upgraded before a project is.
+	UpgradesAfter func(project string) ([]string, error)
+}
+
 // Select picks the rows whose labels match, and adds the rows that
-// the selection needs: for whole projects early_create and destroy of all that
+// the selection needs: with a project that is upgraded, the same rows of those that
+// must be upgraded before it; for whole projects early_create and destroy of all that
 // they require, for the base side only early_create, for the target side only
 // destroy, for one phase nothing; and the cloud row of every phase that keeps
 // a row. The filter is what the user wrote, for messages.
-func (p Plan) Select(filter string, matches func(labels []string) bool, requires Requirements) (Selection, error) {
+func (p Plan) Select(filter string, matches func(labels []string) bool, needs Dependencies) (Selection, error) {
 	selection := Selection{Asked: filter, asked: map[string]bool{}}
 	names := map[string]bool{}
 	sides := map[config.Side]bool{}
@@ -81,17 +89,45 @@ func (p Plan) Select(filter string, matches func(labels []string) bool, requires
 	default:
 		selection.Scope = WholeRun
 	}
+	if selection.Scope != OnePhase {
+		if err := p.addForerunners(selection, projects, needs); err != nil {
+			return Selection{}, err
+		}
+	}
 	for _, project := range p.Projects() {
 		if projects[project] {
 			selection.Projects = append(selection.Projects, project)
 		}
 	}
 	var err error
-	if selection.Closure, err = requires(selection.Projects); err != nil {
+	if selection.Closure, err = needs.Requires(selection.Projects); err != nil {
 		return Selection{}, fmt.Errorf("label filter %q: what %s require: %w", filter, strings.Join(selection.Projects, " "), err)
 	}
 	selection.Rows = p.complete(selection)
 	return selection, nil
+}
+
+// addForerunners adds to the selected projects those that must be upgraded before
+// them, with the rows that the filter matches of the project that needs it.
+func (p Plan) addForerunners(selection Selection, projects map[string]bool, needs Dependencies) error {
+	for _, project := range p.Projects() {
+		if !projects[project] {
+			continue
+		}
+		forerunners, err := needs.UpgradesAfter(project)
+		if err != nil {
+			return fmt.Errorf("what is upgraded before %s: %w", project, err)
+		}
+		for _, forerunner := range forerunners {
+			for _, row := range p.Rows {
+				if row.Project == forerunner && selection.asked[Row{Phase: row.Phase, Project: project}.Key()] {
+					selection.asked[row.Key()] = true
+					projects[forerunner] = true
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // complete adds to the rows that the filter matches those that it implies.

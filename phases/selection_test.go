@@ -35,8 +35,11 @@ func choose(filter string, requires phases.Requirements) (phases.Selection, erro
 	if err != nil {
 		return phases.Selection{}, err
 	}
-	return threeProjects().Select(filter, matches, requires)
+	return threeProjects().Select(filter, matches, phases.Dependencies{Requires: requires, UpgradesAfter: afterNothing})
 }
+
+// afterNothing says that every project can be upgraded first.
+func afterNothing(string) ([]string, error) { return nil, nil }
 
 func keys(rows []phases.Row) []string {
 	var all []string
@@ -137,6 +140,37 @@ func TestSelection(t *testing.T) {
 			}
 			for _, key := range test.lacks {
 				g.Expect(keys(selection.Rows)).NotTo(ContainElement(key))
+			}
+		})
+	}
+}
+
+// A project whose upgrade cannot do without another's takes it along, as if the
+// filter had named both; what is left out of the one is left out of the other.
+func TestWhatMustBeUpgradedBeforeIsUpgradedToo(t *testing.T) {
+	after := func(project string) ([]string, error) {
+		if project == "glance" {
+			return []string{"placement"}, nil
+		}
+		return nil, nil
+	}
+	for filter, rows := range map[string][]string{
+		"glance":            {"create/placement", "upgrade/placement", "upgrade/glance", "leaks/placement"},
+		"target && glance":  {"upgrade/placement", "upgrade/glance"},
+		"glance && upgrade": nil,
+		"keystone":          nil,
+	} {
+		t.Run(filter, func(t *testing.T) {
+			g := NewWithT(t)
+			matches, err := types.ParseLabelFilter(filter)
+			g.Expect(err).NotTo(HaveOccurred())
+			selection, err := threeProjects().Select(filter, matches, phases.Dependencies{Requires: needKeystone, UpgradesAfter: after})
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(keys(selection.Rows)).To(ContainElements(rows))
+			if rows == nil {
+				g.Expect(selection.Projects).NotTo(ContainElement("placement"))
+			} else {
+				g.Expect(selection.Closure).To(ContainElement("placement"))
 			}
 		})
 	}

@@ -114,7 +114,7 @@ func (s *suite) choose(flags types.SuiteConfig) (phases.Plan, phases.Selection, 
 	if err != nil {
 		return phases.Plan{}, phases.Selection{}, &usageError{fmt.Sprintf("label filter %q: %v", asked, err)}
 	}
-	selection, err := plan.Select(asked, matches, debstack.Requires)
+	selection, err := plan.Select(asked, matches, phases.Dependencies{Requires: debstack.Requires, UpgradesAfter: debstack.UpgradesAfter})
 	return plan, selection, err
 }
 

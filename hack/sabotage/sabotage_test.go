@@ -75,7 +75,7 @@ func TestEverySabotageNamesItsRow(t *testing.T) {
 	names := map[string]bool{}
 	for _, one := range sabotages() {
 		names[one.name] = true
-		g.Expect(one.expected.Phase).To(BeElementOf(upgrade, shutdown, verifyNoAPI, verifyPost, destroy), one.name)
+		g.Expect(one.expected.Phase).To(BeElementOf(upgrade, shutdown, verifyNoAPI, verifyPost, destroy, leaks), one.name)
 		g.Expect(one.expected.Project).To(BeElementOf(keystone, glance, placement, swift, neutron, nova, cinder), one.name)
 		g.Expect(stages()).To(ContainElement(one.on), one.name)
 	}

@@ -4,6 +4,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/projects"
 
 	"grenade/resources"
 )
@@ -67,12 +69,16 @@ func Take(ctx context.Context, cloud resources.Cloud, project string) (Inventory
 	if err != nil && !errors.As(err, &nowhere) {
 		return nil, fmt.Errorf("inventory of %s: %w", project, err)
 	}
+	names, err := projectNames(ctx, cloud, provider)
+	if err != nil {
+		return nil, fmt.Errorf("inventory of %s: %w", project, err)
+	}
 	found := Inventory{}
 	for _, each := range known {
 		var things map[string]string
 		switch {
 		case each.service != "":
-			things, err = each.ask(ctx, cloud, provider)
+			things, err = each.ask(ctx, cloud, provider, names)
 		case inside == nil:
 			continue
 		case each.database != "":
@@ -88,8 +94,8 @@ func Take(ctx context.Context, cloud resources.Cloud, project string) (Inventory
 	return found, nil
 }
 
-// ask lists by API, page by page.
-func (l listing) ask(ctx context.Context, cloud resources.Cloud, provider *gophercloud.ProviderClient) (map[string]string, error) {
+// ask lists by API, page by page. The names of projects are for descriptions.
+func (l listing) ask(ctx context.Context, cloud resources.Cloud, provider *gophercloud.ProviderClient, names map[string]string) (map[string]string, error) {
 	things := map[string]string{}
 	client, err := cloud.Service(provider, l.service, "")
 	var absent *gophercloud.ErrEndpointNotFound
@@ -113,7 +119,7 @@ func (l listing) ask(ctx context.Context, cloud resources.Cloud, provider *gophe
 			return nil, fmt.Errorf("GET %s: %w", url, err)
 		}
 		for _, object := range objects {
-			things[text(object[l.idAttribute()])] = text(object[l.nameAttribute()])
+			things[text(object[l.idAttribute()])] = l.describe(object, names)
 		}
 		url = next(client.Endpoint, page, l.member)
 	}
@@ -134,6 +140,33 @@ func (l listing) objects(page map[string]any) ([]map[string]any, error) {
 		objects = append(objects, object)
 	}
 	return objects, nil
+}
+
+// describe is the object's name, and whose it is: of a default security group, say,
+// nothing else tells who left it. A project that is gone has no name, but its id.
+func (l listing) describe(object map[string]any, names map[string]string) string {
+	name := text(object[l.nameAttribute()])
+	if project := text(object["project_id"]); project != "" {
+		return strings.TrimSpace(name + " of project " + cmp.Or(names[project], project))
+	}
+	return name
+}
+
+// projectNames are the names of the cloud's projects, by id.
+func projectNames(ctx context.Context, cloud resources.Cloud, provider *gophercloud.ProviderClient) (map[string]string, error) {
+	identity, err := cloud.Identity(provider)
+	if err != nil {
+		return nil, err
+	}
+	list, err := resources.Collection(ctx, projects.List(identity, projects.ListOpts{}), "projects")
+	if err != nil {
+		return nil, fmt.Errorf("list every project: %w", err)
+	}
+	names := map[string]string{}
+	for _, project := range list {
+		names[text(project["id"])] = text(project["name"])
+	}
+	return names, nil
 }
 
 // next finds the address of the next page, in the three ways in which OpenStack's

@@ -38,6 +38,16 @@ func TestEveryLeftoverSaysWhy(t *testing.T) {
 	}
 }
 
+func TestALeakSaysWhoseItIs(t *testing.T) {
+	g := NewWithT(t)
+	group := api("security group", "network", "v2.0/security-groups", "security_groups")
+	g.Expect(group.describe(map[string]any{"id": "a", "name": "default", "project_id": "p"}, nil)).To(Equal("default of project p"))
+	g.Expect(group.describe(map[string]any{"id": "a", "name": "default", "project_id": "p"}, map[string]string{"p": "service"})).To(Equal("default of project service"))
+	g.Expect(group.describe(map[string]any{"id": "a", "name": "default", "project_id": ""}, nil)).To(Equal("default"))
+	port := listing{kind: "port", name: "device_owner"}
+	g.Expect(port.describe(map[string]any{"id": "a", "device_owner": "", "project_id": "p"}, nil)).To(Equal("of project p"))
+}
+
 func TestNextPage(t *testing.T) {
 	for name, test := range map[string]struct {
 		page map[string]any

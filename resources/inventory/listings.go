@@ -91,6 +91,7 @@ func Leftovers() []Leftover {
 		{"instance's directory", "_base", "nova's cache of images: its periodic task removes what no server has used for a day"},
 		{"instance's directory", "locks", "nova's lock files belong to the directory, not to a server"},
 		{"instance's directory", "compute_nodes", "nova-compute registers itself on a shared directory"},
+		{"security group", "default of project service", "neutron gives one to each project that asks it for anything; nova asks as the services' own project once there are guests"},
 		{"network device", "ovs-", "the datapath's own device"},
 		{"network namespace", "snat-", "of routers that are there; those of deleted routers go with their qrouter namespace"},
 	}

@@ -136,6 +136,26 @@ if [[ -e '`+directory+`' ]]; then echo 'directory `+directory+`'; fi`)
 	return lines, nil
 }
 
+// unmigrated lists the servers that nova's online data migrations have not reached:
+// since 2023.2 (nova's migration populate_instance_compute_id) the row of a server
+// on a host names its compute node by id, too. Earlier releases have no such column.
+func (i *inside) unmigrated(ctx context.Context) ([]string, error) {
+	cell, err := i.check.memory.Get(keyCellDatabase)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := resources.Quote(cell)
+	if err != nil {
+		return nil, err
+	}
+	column, err := i.Rows(ctx, cell, "SELECT column_name FROM information_schema.columns WHERE table_schema = "+schema+
+		" AND table_name = 'instances' AND column_name = 'compute_id'")
+	if err != nil || len(column) == 0 {
+		return nil, err
+	}
+	return i.Rows(ctx, cell, "SELECT uuid FROM instances WHERE deleted = 0 AND host IS NOT NULL AND compute_id IS NULL ORDER BY uuid")
+}
+
 // objects lists what is compared while the API is down, beside the guest's run.
 // Columns are named one by one: a new release may add columns.
 func (i *inside) objects() ([]resources.Object, error) {

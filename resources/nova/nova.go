@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"grenade/resources"
@@ -136,7 +137,10 @@ func (c *check) Verify(ctx context.Context, stage resources.Stage) error {
 		c.compareUptime(ctx, stage),
 		c.memory.CompareVersion(ctx, c.cloud, s.versions(), stage),
 	)
-	if err != nil || stage == resources.PreUpgrade {
+	if stage == resources.PreUpgrade {
+		return err
+	}
+	if err = errors.Join(err, c.migrated(ctx)); err != nil {
 		return err
 	}
 	return c.afterwards(ctx, s)
@@ -168,6 +172,27 @@ func (c *check) VerifyNoAPI(ctx context.Context, stage resources.Stage) error {
 func isNotChecked(err error) bool {
 	var reason *resources.NotChecked
 	return errors.As(err, &reason)
+}
+
+// migrated fails when the database still holds servers as the base release wrote
+// them, whatever the upgrade said of its online data migrations.
+func (c *check) migrated(ctx context.Context) error {
+	inside, err := c.inside()
+	if isNotChecked(err) {
+		c.memory.Log.Warn("not checked: that the online data migrations are finished; there is no way to the database")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	servers, err := inside.unmigrated(ctx)
+	if err != nil {
+		return err
+	}
+	if len(servers) > 0 {
+		return fmt.Errorf("online data migrations are not finished: no compute node's id in the rows of servers %s", strings.Join(servers, ", "))
+	}
+	return nil
 }
 
 // compareUptime fails when the guest has been up for less time than when it was

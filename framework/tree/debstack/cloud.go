@@ -47,6 +47,8 @@ type Cloud struct {
 
 	mu      sync.Mutex
 	timings []report.Timing
+	// units are those of a service in a root.
+	units map[string]map[string]Unit
 }
 
 // CloudOptions is what a cloud is made of.
@@ -86,7 +88,7 @@ func NewCloud(options CloudOptions) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cloud{options: options, shell: shell, known: known, leftOut: map[config.Side][]string{}, extra: map[config.Side]*Extra{}}, nil
+	return &Cloud{options: options, shell: shell, known: known, leftOut: map[config.Side][]string{}, extra: map[config.Side]*Extra{}, units: map[string]map[string]Unit{}}, nil
 }
 
 // Requires returns the closure of the projects' requirements as the embedded
@@ -97,6 +99,17 @@ func Requires(projects []string) ([]string, error) {
 		return nil, err
 	}
 	return cloud.Requires(projects)
+}
+
+// UpgradesAfter returns the projects that must be upgraded before the project is,
+// as the embedded tree declares it. A project that the tree does not know has none.
+func UpgradesAfter(project string) ([]string, error) {
+	cloud, err := NewCloud(CloudOptions{})
+	if err != nil {
+		return nil, err
+	}
+	service, _ := cloud.known.Find(project)
+	return service.UpgradesAfter, nil
 }
 
 // Start makes the node: base root, boot, trees. The target's root is built
@@ -472,11 +485,24 @@ func (c *Cloud) Service(project string, side config.Side) (tree.Service, bool) {
 	if side == config.Target {
 		release, root = c.options.Config.Target, c.saved.TargetRoot
 	}
+	return service.Tree(release.Number, c.unitsIn(root, service)), true
+}
+
+// unitsIn is UnitsOf for a root that nobody changes any more: it is asked for in every row, and reads dpkg's lists
+// only once. There are none as long as there is no such root.
+func (c *Cloud) unitsIn(root string, service Service) map[string]Unit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := root + " " + service.Name
+	if units, known := c.units[key]; known {
+		return units
+	}
 	units, err := UnitsOf(root, service)
 	if err != nil {
-		units = nil // there is no such root yet
+		return nil
 	}
-	return service.Tree(release.Number, units), true
+	c.units[key] = units
+	return units
 }
 
 // Requires returns the projects and all that they require, in the order in

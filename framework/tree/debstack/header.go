@@ -14,6 +14,7 @@ import (
 // Service is what a lib/<name> of the tree declares about itself, in comment lines of its head:
 //
 //	# requires: keystone               libs that must be up before it
+//	# upgrades-after: placement        libs whose upgrade it cannot do without: they are upgraded with it, before it
 //	# services: g-api                  its names in ENABLED_SERVICES
 //	# packages: glance python3-memcache
 //	# packages-since: 2025.1 <package>…   which only that release, by its number, and later ones have
@@ -32,8 +33,10 @@ type Service struct {
 	Name     string
 	File     string // for messages: lib/<name>
 	Requires []string
-	Services []string
-	Packages []string
+	// UpgradesAfter are the libs that must have been upgraded before it is.
+	UpgradesAfter []string
+	Services      []string
+	Packages      []string
 	// PackagesSince are further packages, by the number of the first release that has them.
 	PackagesSince map[string][]string
 	Units         []string
@@ -81,6 +84,8 @@ func (s *Service) set(key, value string) error {
 	switch key {
 	case "requires":
 		s.Requires = append(s.Requires, words...)
+	case "upgrades-after":
+		s.UpgradesAfter = append(s.UpgradesAfter, words...)
 	case "services":
 		s.Services = append(s.Services, words...)
 	case "packages":
@@ -191,6 +196,11 @@ func readServices(tree fs.FS) (Services, error) {
 		for _, name := range s.Requires {
 			if _, ok := all.Find(name); !ok {
 				mistakes = append(mistakes, fmt.Sprintf("%s: requires %s, but the tree has no lib/%s", s.File, name, name))
+			}
+		}
+		for _, name := range s.UpgradesAfter {
+			if !slices.Contains(s.Requires, name) {
+				mistakes = append(mistakes, fmt.Sprintf("%s: upgrades after %s, but does not require it", s.File, name))
 			}
 		}
 	}

@@ -183,13 +183,9 @@ func installedSources(root fs.FS) (map[string]string, error) {
 
 // packageFiles lists the files of a package, from the list that dpkg keeps of it (dpkg-query(1), --listfiles).
 func packageFiles(root fs.FS, name string) ([]string, error) {
-	lists := []string{"var/lib/dpkg/info/" + name + ".list"}
-	multiArch, err := fs.Glob(root, "var/lib/dpkg/info/"+name+":*.list")
-	if err != nil {
-		return nil, fmt.Errorf("file lists: %w", err)
-	}
-	for _, list := range append(lists, multiArch...) {
-		text, err := fs.ReadFile(root, list)
+	// One that can be installed for several architectures at once has its list under both names together.
+	for _, list := range []string{name, name + ":" + debianArchitecture()} {
+		text, err := fs.ReadFile(root, "var/lib/dpkg/info/"+list+".list")
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

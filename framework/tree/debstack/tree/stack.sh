@@ -87,6 +87,13 @@ all_accounts() {
     for service in "${services[@]}"; do "${service}_statements"; done | accounts
 }
 
+# after_keystone COMMAND…: lets keystone have the processors first, for whose accounts all others wait in the end. Units that the
+# command starts are not held back.
+after_keystone() {
+    renice --priority 10 --pid "$BASHPID" >/dev/null
+    "$@"
+}
+
 bring_up_rabbit() {
     if is_service_enabled rabbit; then step "rabbitmq: start" start_rpc_backend; fi
     milestone rabbit
@@ -120,9 +127,10 @@ bring_up() {
 # bring_up_nova: nova-compute tells placement what it has as soon as it starts.
 bring_up_nova() {
     if_new step "nova: schema" init_nova
-    await_milestone rabbit
+    # nova-conductor ends when keystone answers and does not know its user yet.
+    await_milestone rabbit keystone
     step "nova: start until it answers" start_nova_control
-    await_milestone keystone placement neutron  # What lib/nova requires is enabled with it.
+    await_milestone placement neutron  # What lib/nova requires is enabled with it.
     step "nova: start nova-compute" start_nova_compute
     milestone nova
 }
@@ -133,7 +141,10 @@ async_run rabbit bring_up_rabbit
 async_run memcached bring_up_memcached
 if is_service_enabled mysql; then step "mariadb: start" start_database; fi
 for name in "${services[@]}"; do
-    if function_exists "bring_up_$name"; then async_run "$name" "bring_up_$name"; else async_run "$name" bring_up "$name"; fi
+    bring_up=(bring_up "$name")
+    if function_exists "bring_up_$name"; then bring_up=("bring_up_$name"); fi
+    [[ $name == keystone ]] || bring_up=(after_keystone "${bring_up[@]}")
+    async_run "$name" "${bring_up[@]}"
 done
 async_wait memcached rabbit "${services[@]}"
 
