@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"grenade/framework/report"
@@ -20,10 +21,15 @@ type batch struct {
 // Do brings the row to its outcome and returns it: it asks the gate, acts,
 // and records what came of it in the journal, the ledger and the report. The
 // rows of a read-only phase all start when the first of them is asked for;
-// each call waits for its own.
+// each call waits for its own. In all other phases the projects are worked on in
+// the order that settings gave them: rows that belong before the one that is
+// asked for are settled first, and are only returned when it is their turn.
 func (r *Run) Do(ctx context.Context, row Row) report.Row {
-	if !row.Phase.ReadOnly || !row.OfProject() {
+	if !row.OfProject() {
 		return r.settle(ctx, row)
+	}
+	if !row.Phase.ReadOnly {
+		return r.inOrder(ctx, row)
 	}
 	together, started := r.sideBySide[row.Phase.ID]
 	if !started {
@@ -31,6 +37,61 @@ func (r *Run) Do(ctx context.Context, row Row) report.Row {
 	}
 	<-together.done[row.Key()]
 	return r.Row(row)
+}
+
+// inOrder settles the row, and before it the rows that stand before it in the
+// order of the settings.
+func (r *Run) inOrder(ctx context.Context, row Row) report.Row {
+	if r.turn[row.Key()] == ahead {
+		r.turn[row.Key()] = over
+		return r.Row(row)
+	}
+	for _, other := range r.before(row) {
+		if r.turn[other.Key()] != waiting {
+			continue
+		}
+		r.turn[other.Key()] = ahead
+		r.settle(ctx, other)
+		if reason := r.interruption(); reason != "" {
+			// The row that was in progress is over, and no further one begins.
+			return report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.NotRun, Reason: reason}
+		}
+	}
+	r.turn[row.Key()] = over
+	return r.settle(ctx, row)
+}
+
+// turn is where a row of an ordered phase stands.
+type turn int
+
+const (
+	waiting turn = iota
+	// ahead: it was settled before it was asked for.
+	ahead
+	over
+)
+
+// before returns the selected rows of the phase whose projects come before the
+// row's in the order of the settings.
+func (r *Run) before(row Row) []Row {
+	order := slices.Clone(r.settings.Order)
+	if row.Phase.Reversed {
+		slices.Reverse(order)
+	}
+	var rows []Row
+	for _, project := range order[:max(0, slices.Index(order, row.Project))] {
+		if other := (Row{Phase: row.Phase, Project: project}); r.Selection.Has(other) {
+			rows = append(rows, other)
+		}
+	}
+	return rows
+}
+
+// interruption is why no further row may begin, "" when all may.
+func (r *Run) interruption() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.interrupted
 }
 
 func (r *Run) startTogether(ctx context.Context, phase Phase) *batch {

@@ -1,6 +1,8 @@
 package phases
 
 import (
+	"slices"
+
 	"grenade/framework/config"
 	"grenade/framework/report"
 	"grenade/resources"
@@ -13,6 +15,8 @@ func (r *Run) notChecked(row Row) string {
 		return "dropped by " + r.settings.Dropped[row.Project]
 	case !r.Config.VerifyResources && isResourcePhase(row.Phase):
 		return "VERIFY_RESOURCES is off"
+	case r.settingsTurnedOff(r.settings.VerifyResources) && isResourcePhase(row.Phase):
+		return "a plugin's settings file turned VERIFY_RESOURCES off"
 	case row.Phase.ID == Leaks && !row.Cloud():
 		return r.undestroyed()
 	case row.Phase.Removes():
@@ -22,6 +26,13 @@ func (r *Run) notChecked(row Row) string {
 	default:
 		return ""
 	}
+}
+
+// settingsTurnedOff tells whether a switch stands at off at the end of the
+// settings, which find it on. Upstream takes everything but True for off.
+func (r *Run) settingsTurnedOff(value string) bool {
+	loaded := len(r.settings.Order) > 0
+	return loaded && !slices.Contains([]string{"True", "true", "TRUE", "yes", "Yes", "YES", "1"}, value)
 }
 
 // wrongStage says, when one phase is asked for, that a verify row belongs to

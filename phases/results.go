@@ -40,6 +40,9 @@ func (r *Run) Report(ctx context.Context) report.Report {
 		Base: r.side(ctx, config.Base), Target: r.side(ctx, config.Target),
 		Notes: slices.Clone(r.notes), Setup: r.setup, PeakMemory: r.memory(),
 	}
+	for _, plugin := range r.fetched {
+		made.Plugins = append(made.Plugins, plugin.Reported())
+	}
 	for _, row := range r.Selection.Rows {
 		settled, ran := r.rows[row.Key()]
 		if !ran {

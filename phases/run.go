@@ -33,12 +33,16 @@ type Run struct {
 	redact   func(string) string
 	progress *report.Progress
 	settings plugins.Settings
+	fetched  []plugins.Fetched
 	memory   func() int64
 	started  time.Time
 
 	// sideBySide holds the outcomes of the rows of read-only phases, which run
 	// together as soon as the first of them is asked for.
 	sideBySide map[string]*batch
+
+	// turn says which rows of ordered phases have been settled.
+	turn map[string]turn
 
 	// witnesses are the addresses under watch, by project.
 	witnesses map[string][]witness
@@ -102,6 +106,8 @@ type Options struct {
 	// PeakMemory is what the machine has used at most beyond what was in use
 	// when the run began, in bytes.
 	PeakMemory func() int64
+	// Fetched are the plugins of other repositories.
+	Fetched []plugins.Fetched
 }
 
 // New returns a run that has not begun.
@@ -119,7 +125,9 @@ func New(options Options) *Run {
 		progress:   options.Progress,
 		started:    time.Now(),
 		memory:     options.PeakMemory,
+		fetched:    options.Fetched,
 		sideBySide: map[string]*batch{},
+		turn:       map[string]turn{},
 		rows:       map[string]report.Row{},
 		unrecorded: map[string]report.Row{},
 		evidence:   Evidence{},

@@ -3,6 +3,7 @@ package phases
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"time"
 
@@ -74,16 +75,20 @@ func scriptFailed(name, trace string, plugin plugins.Plugin, err error) error {
 }
 
 // environ is what every script of the shell contract finds in its environment:
-// the contract's own variables, and over them whatever settings exported.
+// where it runs, over that whatever settings exported, and over all of it what the
+// contract says, which no plugin may change for the others.
 func (r *Run) environ(row Row, side config.Side) map[string]string {
 	environ := map[string]string{
-		"HOME":                   r.Config.StackRoot,
-		"USER":                   "stack",
-		"LOGNAME":                "stack",
-		"SHELL":                  "/bin/bash",
-		"LANG":                   "C.UTF-8",
-		"TERM":                   "dumb",
-		"PATH":                   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME":    r.Config.StackRoot,
+		"USER":    "stack",
+		"LOGNAME": "stack",
+		"SHELL":   "/bin/bash",
+		"LANG":    "C.UTF-8",
+		"TERM":    "dumb",
+		"PATH":    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	}
+	maps.Copy(environ, r.settings.Exports)
+	maps.Copy(environ, map[string]string{
 		"GRENADE_DIR":            r.GrenadeDir(),
 		"GRENADE_PROJECT":        row.Project,
 		"SAVE_DIR":               r.Config.SaveDir,
@@ -96,12 +101,7 @@ func (r *Run) environ(row Row, side config.Side) map[string]string {
 		"BASE_DEVSTACK_BRANCH":   r.Config.Base.Branch,
 		"TARGET_DEVSTACK_BRANCH": r.Config.Target.Branch,
 		"TOP_DIR":                r.cloud.TreeDir(side),
-	}
-	for name, value := range r.settings.Exports {
-		if _, ours := environ[name]; !ours {
-			environ[name] = value
-		}
-	}
+	})
 	return environ
 }
 

@@ -87,6 +87,11 @@ func (r *Run) begin(ctx context.Context) error {
 	for _, oddity := range plugins.Oddities(r.Plan.Plugins) {
 		r.Note("%s", oddity)
 	}
+	for _, plugin := range r.fetched {
+		if stale := plugin.Stale(r.Config.Base); stale != "" {
+			r.Note("%s", stale)
+		}
+	}
 	if err := r.cloud.Start(ctx, r.Selection.Closure); err != nil {
 		return err
 	}
@@ -107,8 +112,8 @@ func (r *Run) begin(ctx context.Context) error {
 	return nil
 }
 
-// handDownConfig gives the scripts what the user configured: his localrc, and
-// over it the settings of his environment.
+// handDownConfig gives the scripts what the user configured: his localrc, over
+// it the settings of his environment, and which plugins he enabled.
 func (r *Run) handDownConfig() error {
 	var environment strings.Builder
 	for _, value := range r.Config.Values() {
@@ -116,7 +121,9 @@ func (r *Run) handDownConfig() error {
 			fmt.Fprintf(&environment, "%s='%s'\n", value.Name, strings.ReplaceAll(value.Value, "'", `'\''`))
 		}
 	}
-	for name, text := range map[string]string{"localrc": r.Config.Localrc.Text, "environment": environment.String()} {
+	for name, text := range map[string]string{
+		"localrc": r.Config.Localrc.Text, "environment": environment.String(), "pluginrc": r.Config.PluginrcForScripts(),
+	} {
 		if text == "" {
 			continue
 		}
@@ -201,7 +208,7 @@ func (r *Run) loadSettings(ctx context.Context) error {
 	environ := r.environ(Row{Project: SetupRow}, config.Target)
 	environ["ENABLED_SERVICES"] = strings.Join(r.cloud.Enabled(), ",")
 	settings, err := plugins.LoadSettings(ctx, r.cloud.Node(), plugins.SettingsInput{
-		Plugins: r.Plan.Plugins, GrenadeDir: r.GrenadeDir(), SaveDir: r.Config.SaveDir,
+		Plugins: r.Plan.Plugins, External: plugins.UpgradeDirs(r.Config.Plugins), GrenadeDir: r.GrenadeDir(), SaveDir: r.Config.SaveDir,
 		TopDir: r.cloud.TreeDir(config.Target), Environ: environ,
 		Log: r.LogFile(SetupRow, "settings"), Timeout: r.Config.ScriptTimeout,
 	})
@@ -210,7 +217,8 @@ func (r *Run) loadSettings(ctx context.Context) error {
 	}
 	for _, project := range settings.Order {
 		if !slices.Contains(r.Plan.Projects(), project) {
-			return fmt.Errorf("settings: the project %s was registered, but no settings file names it as text, so it has no row in the plan", project)
+			return &config.Mistake{File: filepath.Join(settings.PluginDir[project], "settings"), Message: fmt.Sprintf(
+				"registers %s under a name that bash computes, so it has no row in the plan: write the name out", project)}
 		}
 	}
 	r.settings = *settings

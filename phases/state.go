@@ -23,12 +23,18 @@ type state struct {
 	Evidence Evidence         `json:"evidence"`
 	Notes    []string         `json:"notes"`
 	Closure  []string         `json:"closure"`
+	// Plugins are those of other repositories, as the run began with them.
+	Plugins []report.Plugin `json:"plugins,omitempty"`
 }
 
 // saveState writes the state, whole or not at all.
 func (r *Run) saveState() error {
 	r.mu.Lock()
-	content, err := json.MarshalIndent(state{ID: r.ID, Settings: r.settings, Evidence: r.evidence, Notes: r.notes, Closure: r.Selection.Closure}, "", "  ")
+	saved := state{ID: r.ID, Settings: r.settings, Evidence: r.evidence, Notes: r.notes, Closure: r.Selection.Closure}
+	for _, plugin := range r.fetched {
+		saved.Plugins = append(saved.Plugins, plugin.Reported())
+	}
+	content, err := json.MarshalIndent(saved, "", "  ")
 	r.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("state of the run: %w", err)
@@ -58,6 +64,14 @@ func (r *Run) loadState() error {
 	if err != nil {
 		return fmt.Errorf("report of the run so far: %w", err)
 	}
+	r.remember(saved, earlier)
+	for _, change := range changedPlugins(saved.Plugins, r.fetched) {
+		r.Note("%s", change)
+	}
+	return nil
+}
+
+func (r *Run) remember(saved state, earlier report.Report) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.settings, r.evidence, r.notes = saved.Settings, saved.Evidence, saved.Notes
@@ -68,7 +82,19 @@ func (r *Run) loadState() error {
 	for _, row := range earlier.Rows {
 		r.rows[row.Phase+"/"+row.Project] = row
 	}
-	return nil
+}
+
+// changedPlugins says which plugins are no longer what the run began with.
+func changedPlugins(before []report.Plugin, now []plugins.Fetched) []string {
+	var changes []string
+	for _, plugin := range now {
+		for _, old := range before {
+			if is := plugin.Reported(); old.Name == is.Name && old.Version() != is.Version() {
+				changes = append(changes, fmt.Sprintf("plugin %s was %s when the run began, and is %s now", is.Name, old.Version(), is.Version()))
+			}
+		}
+	}
+	return changes
 }
 
 // earlierReport is the report that the run has written so far, an empty one

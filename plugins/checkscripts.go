@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,31 +40,6 @@ func CheckScripts(ctx context.Context, plugins []Plugin) error {
 		}
 	}
 	return errors.Join(mistakes...)
-}
-
-// Oddities returns remarks on files that look as if they were meant for a run,
-// but that neither this project nor upstream ever executes, such as a
-// "resource.sh". They belong into the run's report.
-func Oddities(plugins []Plugin) []string {
-	var remarks []string
-	for _, dir := range dirsOf(plugins) {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			continue // not there yet, or CheckScripts says it
-		}
-		for _, entry := range entries {
-			name := entry.Name()
-			if slices.Contains(scriptNames(), name) || !strings.HasSuffix(name, ".sh") {
-				continue
-			}
-			for _, known := range scriptNames() {
-				if distance(name, known) <= 2 {
-					remarks = append(remarks, fmt.Sprintf("%s is never run: did its author mean %s?", filepath.Join(dir, name), known))
-				}
-			}
-		}
-	}
-	return remarks
 }
 
 func dirsOf(plugins []Plugin) []string {
@@ -130,6 +106,17 @@ func checkFile(ctx context.Context, file string) error {
 			return errors.Join(mistakes...) // not ours to parse
 		}
 	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return &config.Mistake{File: file, Message: err.Error()}
+	}
+	// bash -n accepts most of it, and each name would end in an invisible carriage return.
+	if at := bytes.Index(text, []byte("\r\n")); at >= 0 {
+		mistakes = append(mistakes, &config.Mistake{
+			File: file, Line: 1 + bytes.Count(text[:at], []byte("\n")), Message: "the line ends in CR LF: save the file with Unix line ends",
+		})
+		return errors.Join(mistakes...)
+	}
 	return errors.Join(append(mistakes, parse(ctx, file)...)...)
 }
 
@@ -157,25 +144,4 @@ func parse(ctx context.Context, file string) []error {
 		}
 	}
 	return []error{&config.Mistake{File: file, Message: strings.TrimSpace(string(output))}}
-}
-
-// distance counts the letters to insert, delete or change between two names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

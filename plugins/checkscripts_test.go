@@ -30,6 +30,7 @@ func TestCheckScriptsReportsAllMistakesTogether(t *testing.T) {
 	w.write(t, filepath.Join(dir, "shutdown.sh"), "#!/bin/bash\ntrue\n", 0o644)
 	w.write(t, filepath.Join(dir, "snapshot.sh"), "#!/usr/bin/python3\nif (:\n", 0o755)
 	w.write(t, filepath.Join(dir, "from-zed/upgrade-heat"), "function configure_heat_upgrade {\n}\n", 0o644)
+	w.write(t, filepath.Join(dir, "within-zed/upgrade-heat"), "true\ntrue\r\n", 0o644)
 	w.write(t, filepath.Join(dir, "resources.sh"), "exit 1\n", 0o755) // runs fine when parsed
 	found, err := Scan(w.grenade, []string{dir}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -43,6 +44,7 @@ func TestCheckScriptsReportsAllMistakesTogether(t *testing.T) {
 	g.Expect(said).To(ConsistOf(
 		And(HavePrefix(dir+"/settings:"), ContainSubstring("syntax error")),
 		HavePrefix(dir+"/upgrade.sh:2: syntax error"),
+		Equal(dir+"/within-zed/upgrade-heat:2: the line ends in CR LF: save the file with Unix line ends"),
 		Equal(dir+"/shutdown.sh: is not executable: chmod +x it"),
 		And(HavePrefix(dir+"/from-zed/upgrade-heat:2: "), ContainSubstring("syntax error")),
 	), "%q", said)
@@ -59,19 +61,4 @@ func TestCheckScriptsEndsWithItsContext(t *testing.T) {
 	err = CheckScripts(ctx, found)
 	g.Expect(err).To(MatchError(ContainSubstring("context canceled")))
 	g.Expect(config.IsMistake(err)).To(BeFalse(), "an interrupted check must not blame the script")
-}
-
-func TestOdditiesNamesScriptsThatNobodyRuns(t *testing.T) {
-	g := NewWithT(t)
-	w := newWorld(t)
-	dir := w.plugin(t, "heat", "register_project_for_upgrade heat\n")
-	for _, name := range []string{"resource.sh", "shutdhown.sh", "resources.sh", "common.sh", "upgrade-helper"} {
-		w.write(t, filepath.Join(dir, name), "", 0o755)
-	}
-	found, err := Scan(w.grenade, []string{dir}, nil)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(Oddities(found)).To(ConsistOf(
-		dir+"/resource.sh is never run: did its author mean resources.sh?",
-		dir+"/shutdhown.sh is never run: did its author mean shutdown.sh?",
-	))
 }

@@ -23,6 +23,9 @@ type Plugin struct {
 	// Line where it does.
 	SettingsFile string
 	Line         int
+	// NotFetched: it stands for whatever a plugin registers whose repository has
+	// not been fetched, and bears that plugin's name.
+	NotFetched bool
 }
 
 // Script is the path of one of the plugin's scripts, which need not exist.

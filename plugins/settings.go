@@ -19,10 +19,11 @@ import (
 )
 
 // loadSettings is the driver below GRENADE_DIR that sources settings, loadExit
-// its EXIT trap, whose call bash attributes to the settings.
+// and loadError its traps, whose calls bash attributes to the settings.
 const (
 	loadSettings = "load-settings"
 	loadExit     = "_load_exit"
+	loadError    = "_load_error"
 )
 
 // Runner runs a command in the node; node.Node is one.
@@ -196,10 +197,20 @@ func settingsFailure(records [][]string, commands []traced, ran exec.Result, run
 		return fmt.Errorf("%s failed before any settings ran: %w", loadSettings, runErr)
 	}
 	mistake := &config.Mistake{File: file, Message: "these settings ended with exit code " + code}
+	var last traced
 	for _, command := range commands {
-		if command.file == file && command.name() != loadExit {
-			mistake.Line = command.line
+		if command.file == file && command.name() != loadExit && command.name() != loadError {
+			mistake.Line, last = command.line, command
 		}
+	}
+	for _, record := range records {
+		// The trace tells of exit, but of nothing when the settings have switched it off.
+		if line, err := strconv.Atoi(record[2]); err == nil && record[0] == "error" && last.name() != "exit" {
+			mistake.Line = line
+		}
+	}
+	if other, project := registeredBefore(last, commands); other != "" {
+		mistake.Message = fmt.Sprintf("two plugins register %s: %s and %s", project, other, filepath.Dir(file))
 	}
 	var failed *exec.Error
 	if errors.As(runErr, &failed) && (failed.TimedOut || failed.Cancelled) {
@@ -210,6 +221,21 @@ func settingsFailure(records [][]string, commands []traced, ran exec.Result, run
 		return mistake
 	}
 	return fmt.Errorf("%w: %w", mistake, runErr)
+}
+
+// registeredBefore returns the directory of another plugin that has registered
+// the project that the command, the last one of the settings, registers.
+func registeredBefore(last traced, commands []traced) (dir, project string) {
+	project, found := strings.CutPrefix(last.text, registerFunction+" ")
+	if !found {
+		return "", ""
+	}
+	for _, command := range commands {
+		if command.text == last.text && command.file != last.file {
+			return filepath.Dir(command.file), project
+		}
+	}
+	return "", ""
 }
 
 func parseSettings(in SettingsInput, records [][]string) (*Settings, error) {
@@ -262,7 +288,11 @@ func readLocalrcLines(saveDir string, side config.Side) ([]tree.LocalrcLine, err
 	}
 	var lines []tree.LocalrcLine
 	for _, record := range records { // settings file, line, text
-		lines = append(lines, tree.LocalrcLine{SettingsFile: record[0], Text: record[2]})
+		number, err := strconv.Atoi(record[1])
+		if err != nil {
+			return nil, fmt.Errorf("settings: devstack_localrc of %s: line %q: %w", record[0], record[1], err)
+		}
+		lines = append(lines, tree.LocalrcLine{SettingsFile: record[0], Line: number, Text: record[2]})
 	}
 	return lines, nil
 }

@@ -124,6 +124,8 @@ unset ENABLE_TEMPEST
 export MULTI=$'two\nlines\n' QUOTED="it's \"so\" \$x" EMPTY=
 export HOME=/changed
 NOT_EXPORTED=1
+function handed_down { echo "$1 down"; }
+export -f handed_down
 `)
 	bare := w.plugin(t, "bare", "register_db_to_save nobodys\n")
 	settings, err := w.load(t, []string{dir, bare}, map[string]string{"INHERITED": "same", "BASE_RUN_SMOKE": "True"})
@@ -133,7 +135,8 @@ NOT_EXPORTED=1
 	g.Expect(settings.Exports).To(Equal(map[string]string{
 		"DATABASES_TO_SAVE": " keystone placement glance p p_api p_cell nobodys",
 		"BASE_RUN_SMOKE":    "False", "TARGET_RUN_SMOKE": "False",
-		"MULTI": "two\nlines\n", "QUOTED": `it's "so" $x`, "EMPTY": "", "HOME": "/changed",
+		"BASH_FUNC_handed_down%%": "() {  echo \"$1 down\"\n}",
+		"MULTI":                   "two\nlines\n", "QUOTED": `it's "so" $x`, "EMPTY": "", "HOME": "/changed",
 	}))
 	g.Expect(settings.BaseRunSmoke).To(Equal("False"))
 	g.Expect(settings.TargetRunSmoke).To(Equal("False"))
@@ -156,12 +159,12 @@ devstack_localrc target 'A="x y"' B=1
 	settings, err := w.load(t, []string{one, two}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(settings.Localrc[config.Base]).To(Equal([]tree.LocalrcLine{
-		{SettingsFile: one + "/settings", Text: "enable_service h-api h-eng"},
-		{SettingsFile: two + "/settings", Text: "X=1\n[[test-config|$TEMPEST_CONFIG]]\n[compute]\na = b"},
+		{SettingsFile: one + "/settings", Line: 2, Text: "enable_service h-api h-eng"},
+		{SettingsFile: two + "/settings", Line: 1, Text: "X=1\n[[test-config|$TEMPEST_CONFIG]]\n[compute]\na = b"},
 	}))
 	g.Expect(settings.Localrc[config.Target]).To(Equal([]tree.LocalrcLine{
-		{SettingsFile: one + "/settings", Text: "enable_service h-api h-eng"},
-		{SettingsFile: one + "/settings", Text: `A="x y" B=1`},
+		{SettingsFile: one + "/settings", Line: 2, Text: "enable_service h-api h-eng"},
+		{SettingsFile: one + "/settings", Line: 5, Text: `A="x y" B=1`},
 	}))
 
 	settings, err = w.load(t, []string{one, two}, map[string]string{"GRENADE_USE_EXTERNAL_DEVSTACK": "True"})
@@ -186,7 +189,12 @@ func TestSettingsThatFailAreNamedWithTheirLineAndCode(t *testing.T) {
 		"exit in the middle":     {"true\nexit 9\n", 2, "exit code 9"},
 		"a clean exit":           {"true\nexit 0\n", 2, "ended the shell that loads all settings (exit 0)"},
 		"a bad return":           {"return 3\n", 1, "exit code 3"},
-		"a second registration":  {"\nregister_project_for_upgrade keystone\n", 2, "exit code 1"},
+		"a hidden failure":       {"set +o xtrace\n\nfalse\n", 3, "exit code 1"},
+		"one in a function":      {"f() {\n  false\n}\nset +x\n\nf\n", 2, "exit code 1"},
+		"exit after a failure":   {"x=$(false) || true\nset +e\nfalse\nset -e\n\nexit 1\n", 6, "exit code 1"},
+		"one in another file":    {"set +x\ntrue || false\nsource $STACK_ROOT/broken\n", 3, "exit code 7"},
+		"one of a command":       {"x=$(false; echo y)\nset +x\nls /nowhere/at/all\n", 3, "exit code 2"},
+		"a second registration":  {"\nregister_project_for_upgrade keystone\n", 2, "two plugins register keystone: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -220,7 +228,7 @@ func TestTwoPluginsThatComputeOneNameAreBothNamed(t *testing.T) {
 	one := w.plugin(t, "one", "n=same\nregister_project_for_upgrade $n\n")
 	two := w.plugin(t, "two", "n=same\nregister_project_for_upgrade $n\n")
 	_, err := w.load(t, []string{one, two}, nil)
-	g.Expect(err).To(MatchError(HavePrefix(two + "/settings:2: ")))
+	g.Expect(err).To(MatchError(HavePrefix(two + "/settings:2: two plugins register same: " + one + " and " + two)))
 	log, readErr := os.ReadFile(filepath.Join(w.root, "settings.log"))
 	g.Expect(readErr).NotTo(HaveOccurred())
 	g.Expect(string(log)).To(ContainSubstring("two plugins register same: " + one + " and " + two))

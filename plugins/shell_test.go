@@ -88,7 +88,46 @@ echo 'configure_p_upgrade() { echo from zed; }' >from-zed/upgrade-p
 echo 'configure_p_upgrade() { echo within zed; }' >within-zed/upgrade-p
 set -e
 upgrade_project p $PWD stable/zed stable/2025.1; upgrade_project p $PWD stable/zed stable/zed; upgrade_project p $PWD stable/zed; upgrade_project other $PWD stable/zed stable/2025.1; echo end`,
-			output: []string{"from zed\nwithin zed\nfrom zed\nWarning: ", "end\n"},
+			output: []string{"from zed\n", "within zed\n", "Warning: other has no from-zed/upgrade-other", "end\n"},
+		}, {
+			name: "upgrade_project takes every step of a skip-level upgrade, in the order of the releases",
+			body: `for release in zed 2023.1 2023.2 2024.2 2025.1 2025.2 xena master epoxy 2023.3; do
+mkdir -p from-$release within-$release
+echo ":; configure_p_upgrade() { printf ' from %s' $release; }" >from-$release/upgrade-p
+echo ":; configure_p_upgrade() { printf ' within %s' $release; }" >within-$release/upgrade-p
+done
+function echo { :; } # what upgrade_project says
+steps() { printf '%s:' "$*"; upgrade_project p $PWD "$@"; printf '\n'; }
+set -eu
+steps stable/zed stable/2025.1
+steps unmaintained/zed stable/2024.1
+steps unmaintained/xena unmaintained/zed
+steps stable/2025.1 master
+steps unmaintained/zed stable/zed
+steps stable/2025.1 stable/zed
+steps stable/2024.1 stable/2024.2
+steps master master
+steps bugfix/1 stable/2025.1`,
+			output: []string{
+				"stable/zed stable/2025.1: from zed from 2023.1 from 2023.2 from 2024.2\n",
+				"unmaintained/zed stable/2024.1: from zed from 2023.1 from 2023.2\n",
+				"unmaintained/xena unmaintained/zed: from xena\n",
+				"stable/2025.1 master: from 2025.1 from 2025.2\n",
+				"unmaintained/zed stable/zed: within zed\n",
+				"stable/2025.1 stable/zed: from 2025.1\n",
+				"stable/2024.1 stable/2024.2:\n",
+				"master master: within master\n",
+				"bugfix/1 stable/2025.1: from master\n",
+			},
+		}, {
+			name: "a step of upgrade_project that defines nothing fails, and does not repeat the one before",
+			body: `mkdir -p from-zed from-2023.1
+echo 'configure_p_upgrade() { echo step from zed; _up_step=x project=y dir=z; }' >from-zed/upgrade-p
+echo ':' >from-2023.1/upgrade-p
+set -e
+upgrade_project p $PWD stable/zed stable/2023.2
+echo went on`,
+			code: 127, output: []string{"step from zed\nUpgrading p: from-2023.1\n"}, never: []string{"went on"},
 		}, {
 			name: "a step that fails in upgrade_project fails the script",
 			body: `mkdir -p from-zed; echo 'configure_p_upgrade() { false; echo went on; }' >from-zed/upgrade-p

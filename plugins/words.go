@@ -80,13 +80,16 @@ func leadsCommand(text string) bool {
 	}
 }
 
+// registerFunction is what settings call to register a project.
+const registerFunction = "register_project_for_upgrade"
+
 // registrations returns the names that a line of settings registers for
 // upgrade. Names that bash computes are left out.
 func registrations(line string) []string {
 	var names []string
 	all := words(line)
 	for i, w := range all {
-		if !w.first || w.text != "register_project_for_upgrade" || i+1 >= len(all) {
+		if !w.first || w.text != registerFunction || i+1 >= len(all) {
 			continue
 		}
 		// As upstream, only the first argument counts.

@@ -115,6 +115,16 @@ func (w *world) bash(t *testing.T, body string, env ...string) (output string, c
 	return string(content), result.ExitCode
 }
 
+// said runs a command that must succeed and returns what it wrote.
+func (w *world) said(t *testing.T, command exec.Command) string {
+	t.Helper()
+	command.Log = filepath.Join(w.root, "said.log")
+	_, err := exec.Run(t.Context(), command)
+	content, readErr := os.ReadFile(command.Log)
+	NewWithT(t).Expect(errors.Join(err, readErr)).NotTo(HaveOccurred(), "%s", content)
+	return string(content)
+}
+
 // here runs commands of the node on this host, as whoever runs the test.
 type here struct{}
 

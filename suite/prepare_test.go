@@ -14,7 +14,9 @@ import (
 	"grenade/framework/config"
 	"grenade/framework/host"
 	"grenade/framework/log"
+	"grenade/framework/tree"
 	"grenade/framework/tree/debstack"
+	"grenade/framework/tree/localconf"
 	"grenade/phases"
 	"grenade/plugins"
 	"grenade/resources/native"
@@ -32,27 +34,15 @@ func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
 	if err != nil {
 		return fmt.Errorf("configuration:\n%w", err)
 	}
-	found, err := plugins.Scan(phases.GrenadeDir(s.config), nil, phases.ReservedNames())
-	if err != nil {
-		return fmt.Errorf("plugins:\n%w", err)
+	for _, side := range []config.Side{config.Base, config.Target} {
+		if err := localconf.Check(ctx, s.config.LocalConf[side]); err != nil {
+			return fmt.Errorf("configuration of the %s tree:\n%w", side, err)
+		}
 	}
 	if err := s.checkHost(ctx); err != nil {
 		return err
 	}
-	var smoke []string
-	if s.config.BaseRunSmoke {
-		smoke = append(smoke, phases.VerifyBase)
-	}
-	if s.config.TargetRunSmoke {
-		smoke = append(smoke, phases.VerifyTarget)
-	}
-	plan := phases.NewPlan(found, smoke...)
-	asked := s.filter(flags.LabelFilter)
-	matches, err := types.ParseLabelFilter(asked)
-	if err != nil {
-		return &usageError{fmt.Sprintf("label filter %q: %v", asked, err)}
-	}
-	selection, err := plan.Select(asked, matches, phases.Dependencies{Requires: debstack.Requires, UpgradesAfter: debstack.UpgradesAfter})
+	plan, selection, err := s.plan(ctx, flags)
 	if err != nil {
 		return err
 	}
@@ -66,9 +56,71 @@ func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
 	return s.newRun(ctx, id, plan, selection)
 }
 
+// plan fetches the plugins of other repositories and makes the plan and what the
+// user selects of it. A run that goes on finds what it began with: only one that
+// begins brings plugins up to date, after which there may be others to plan for.
+func (s *suite) plan(ctx context.Context, flags types.SuiteConfig) (phases.Plan, phases.Selection, error) {
+	if err := s.fetch(ctx, false); err != nil {
+		return phases.Plan{}, phases.Selection{}, err
+	}
+	plan, selection, err := s.choose(flags)
+	if err != nil || s.dryRun || len(s.config.Plugins) == 0 || selection.NeedsCloud() || s.config.Resume {
+		return plan, selection, err
+	}
+	if err := s.fetch(ctx, true); err != nil {
+		return phases.Plan{}, phases.Selection{}, err
+	}
+	return s.choose(flags)
+}
+
+// fetch gets the plugins that are not there and, to update, new versions of those
+// that are. A dry run touches nothing.
+func (s *suite) fetch(ctx context.Context, update bool) error {
+	if s.dryRun || len(s.config.Plugins) == 0 {
+		return nil
+	}
+	// Two runs must not fetch into one directory.
+	err := s.takeHost(ctx)
+	if err != nil {
+		return err
+	}
+	s.fetched, err = plugins.Fetch(ctx, plugins.FetchInput{
+		Plugins: s.config.Plugins, Config: s.config, Update: update,
+		Progress: func(what string) { fmt.Println("plugins: " + what) },
+	})
+	if err != nil {
+		return fmt.Errorf("plugins of other repositories:\n%w", err)
+	}
+	return nil
+}
+
+// choose makes the plan from the plugins that are there, and the selection.
+func (s *suite) choose(flags types.SuiteConfig) (phases.Plan, phases.Selection, error) {
+	found, err := plugins.Scan(phases.GrenadeDir(s.config), plugins.UpgradeDirs(s.config.Plugins), phases.ReservedNames())
+	if err != nil {
+		return phases.Plan{}, phases.Selection{}, fmt.Errorf("plugins:\n%w", err)
+	}
+	found = plugins.WithMissing(found, s.config.Plugins)
+	var smoke []string
+	if s.config.BaseRunSmoke {
+		smoke = append(smoke, phases.VerifyBase)
+	}
+	if s.config.TargetRunSmoke {
+		smoke = append(smoke, phases.VerifyTarget)
+	}
+	plan := phases.NewPlan(found, smoke...)
+	asked := s.filter(flags.LabelFilter)
+	matches, err := types.ParseLabelFilter(asked)
+	if err != nil {
+		return phases.Plan{}, phases.Selection{}, &usageError{fmt.Sprintf("label filter %q: %v", asked, err)}
+	}
+	selection, err := plan.Select(asked, matches, phases.Dependencies{Requires: debstack.Requires, UpgradesAfter: debstack.UpgradesAfter})
+	return plan, selection, err
+}
+
 // takeHost keeps a second run away from STACK_ROOT.
 func (s *suite) takeHost(ctx context.Context) (err error) {
-	if s.dryRun {
+	if s.dryRun || s.releaseHost != nil {
 		return nil
 	}
 	s.releaseHost, err = host.Exclusive(ctx, s.config.StackRoot, 0, func() {})
@@ -87,7 +139,13 @@ func (s *suite) newRun(ctx context.Context, id string, plan phases.Plan, selecti
 	options.Progress = newProgress(options.Redact)
 	logger := log.New(log.Options{Console: options.Progress, JSONFile: logFile, RunID: id, Redactor: redactor})
 	options.Log = logger
-	cloud, err := debstack.NewCloud(debstack.CloudOptions{RunID: id, Config: s.config, Progress: options.Progress.Waiting, Note: func(text string) { s.run.Note("%s", text) }, Secrets: redactor})
+	options.Fetched = s.fetched
+	var checkouts []tree.Checkout
+	for _, plugin := range s.fetched {
+		checkouts = append(checkouts, plugin.Checkout())
+	}
+	cloud, err := debstack.NewCloud(debstack.CloudOptions{RunID: id, Config: s.config, Progress: options.Progress.Waiting,
+		Note: func(text string) { s.run.Note("%s", text) }, Secrets: redactor, Checkouts: checkouts})
 	if err != nil {
 		return err
 	}

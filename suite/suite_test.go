@@ -16,6 +16,7 @@ import (
 	"grenade/framework/log"
 	"grenade/framework/report"
 	"grenade/phases"
+	"grenade/plugins"
 )
 
 // suite is what the specs share.
@@ -28,6 +29,8 @@ type suite struct {
 	signals    *signals
 	log        *log.Log
 	progress   *report.Progress
+	// fetched are the plugins of other repositories.
+	fetched []plugins.Fetched
 	// releaseHost lets another run have STACK_ROOT.
 	releaseHost func() error
 }
@@ -83,8 +86,18 @@ func (s *suite) printPlan() {
 	selection := s.run.Selection
 	fmt.Printf("plan: %s, %d rows; the cloud would hold %v\n", selection.Scope, len(selection.Rows), selection.Closure)
 	for _, row := range selection.Rows {
-		fmt.Printf("  %-26s %s\n", row.Phase.ID, row.Project)
+		fmt.Printf("  %-26s %s\n", row.Phase.ID, s.title(row))
 	}
+}
+
+// title is the row's name, and for a plugin that a dry run did not fetch, that
+// nobody knows yet what it registers.
+func (s *suite) title(row phases.Row) string {
+	plugin, known := s.run.Plan.Plugin(row.Project)
+	if !known || !plugin.NotFetched {
+		return row.Project
+	}
+	return fmt.Sprintf("%s (not fetched yet: %s enables it, and its settings will say what it registers)", row.Project, plugin.Place())
 }
 
 // cleanUp runs when the last row is over, or when there will be no further

@@ -41,7 +41,7 @@ func (s *suite) describe(ctx context.Context) {
 func (s *suite) phase(ctx context.Context, id, promise string) {
 	Context(id+": "+promise, func() {
 		for _, row := range s.run.Plan.Of(id) {
-			It(row.Project, Label(row.Labels()...), GracePeriod(s.rowLimit()), func(SpecContext) {
+			It(s.title(row), Label(row.Labels()...), GracePeriod(s.rowLimit()), func(SpecContext) {
 				s.row(ctx, row)
 			})
 		}

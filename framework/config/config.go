@@ -62,6 +62,17 @@ type Config struct {
 
 	Localrc, Pluginrc File
 	PluginrcText      string // GRENADE_PLUGINRC: read after Pluginrc
+	// Plugins are what the two enable, in their order, each once.
+	Plugins   []EnabledPlugin
+	PluginDir string // absolute, clean; where plugins are cloned
+	// Offline: nothing is fetched by git; Reclone: plugins that are there are
+	// fetched again; ErrorOnClone: plugins that are not there are an error.
+	Offline, Reclone, ErrorOnClone bool
+
+	// LocalConf are the user's files for each side's local.conf, in upstream's
+	// order: devstack.local.conf.<side>, then devstack.local.conf or in its place
+	// devstack.localrc.
+	LocalConf map[Side][]File
 
 	// Extra holds the variables that localrc set and that are not settings of
 	// ours; upstream's scripts see them.
@@ -70,6 +81,8 @@ type Config struct {
 	Warnings []string
 
 	values []Value
+	// pluginrcSets is what pluginrc assigned, as bash.
+	pluginrcSets string
 }
 
 // Value is one setting as it was resolved.
@@ -86,7 +99,11 @@ func (c *Config) Values() []Value { return append([]Value(nil), c.values...) }
 // Secrets lists what of the configuration must not appear in a log.
 func (c *Config) Secrets() []string {
 	var secrets []string
-	for _, uri := range []string{c.DebianMirror, c.BaseExtra.Source.URI, c.TargetExtra.Source.URI} {
+	uris := []string{c.DebianMirror, c.BaseExtra.Source.URI, c.TargetExtra.Source.URI}
+	for _, plugin := range c.Plugins {
+		uris = append(uris, plugin.URL)
+	}
+	for _, uri := range uris {
 		u, err := url.Parse(uri)
 		if err != nil || u.User == nil {
 			continue
@@ -140,6 +157,7 @@ func Load(ctx context.Context, src Sources) (*Config, error) {
 	}
 	c.Localrc, wrong = find(dirs, "localrc", wrong)
 	c.Pluginrc, wrong = find(dirs, "pluginrc", wrong)
+	c.LocalConf, wrong = findLocalConf(dirs, wrong)
 	if src.ResultsDir == "" {
 		src.ResultsDir = besides(c.Localrc.Path, dirs)
 	}
@@ -154,14 +172,23 @@ func Load(ctx context.Context, src Sources) (*Config, error) {
 	c.Warnings = append(c.Warnings, suspects(src.Environ)...)
 
 	wrong = append(wrong, c.resolve(src, local)...)
-	for _, rc := range []File{c.Pluginrc, {Path: "GRENADE_PLUGINRC", Text: c.PluginrcText}} {
+	c.fillLocalConf()
+	unparsed := false
+	for _, rc := range []File{c.Pluginrc, {Path: pluginrcName, Text: c.PluginrcText}} {
 		mistake, err := checkSyntax(ctx, rc)
 		if err != nil {
 			return nil, err
 		}
 		if mistake != nil {
-			wrong = append(wrong, mistake)
+			wrong, unparsed = append(wrong, mistake), true
 		}
+	}
+	if !unparsed {
+		mistakes, err := c.readPluginrc(ctx, src)
+		if err != nil {
+			return nil, err
+		}
+		wrong = append(wrong, mistakes...)
 	}
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
@@ -286,7 +313,7 @@ func (c *Config) together(sound map[string]bool, resolved map[string]Value) []er
 	}
 	// A new run removes the node and the trees: nothing that must outlive them
 	// may lie there, nor may they lie in it.
-	outlive := []struct{ name, dir string }{{"SAVE_DIR", c.SaveDir}, {"RESULTS_DIR", c.ResultsDir}, {"GRENADE_CACHE_DIR", c.CacheDir}}
+	outlive := []struct{ name, dir string }{{"SAVE_DIR", c.SaveDir}, {"RESULTS_DIR", c.ResultsDir}, {"GRENADE_CACHE_DIR", c.CacheDir}, {"PLUGIN_DIR", c.PluginDir}}
 	for _, o := range outlive {
 		name, dir := o.name, o.dir
 		if !sound[name] {

@@ -65,6 +65,22 @@ func loadconfig() {
 	if c.Pluginrc.Path != "" {
 		fmt.Println(relative.Replace("pluginrc " + c.Pluginrc.Path))
 	}
+	for _, p := range c.Plugins {
+		how := ""
+		if p.InPlace {
+			how = " in place"
+		}
+		fmt.Println(relative.Replace(fmt.Sprintf("plugin %s %s %s in %s%s [%s]", p.Name, p.URL, p.Branch, p.Dir, how, p.Place())))
+	}
+	if text := c.PluginrcForScripts(); text != "" {
+		fmt.Print(relative.Replace("scripts:\n" + text))
+	}
+	for _, side := range []config.Side{config.Base, config.Target} {
+		for _, file := range c.LocalConf[side] {
+			text := strings.Join(strings.Fields(file.Text), " ")
+			fmt.Println(relative.Replace(fmt.Sprintf("local.conf %s %s: %s", side, file.Path, text)))
+		}
+	}
 	for _, w := range c.Warnings {
 		fmt.Println("warning: " + relative.Replace(w))
 	}

@@ -173,6 +173,31 @@ func table() []setting {
 			parse: func(c *Config, text string) error { c.PluginrcText = text; return nil },
 		},
 		{
+			name: "PLUGIN_DIR", fallback: "$STACK_ROOT/plugins",
+			help:  "where plugins are cloned, each to PLUGIN_DIR/<name>; one that is there is used as it is",
+			parse: directory(func(c *Config) *string { return &c.PluginDir }),
+		},
+		{
+			name: "GIT_BASE", fallback: "https://opendev.org",
+			help:  "where repositories are, for pluginrc: enable_grenade_plugin heat $GIT_BASE/openstack/heat",
+			parse: func(_ *Config, value string) error { return checkGitURL(value) },
+		},
+		{
+			name: "RECLONE", fallback: "False",
+			help:  "bring plugins that are there up to date, unless that would lose changes",
+			parse: boolean(func(c *Config) *bool { return &c.Reclone }),
+		},
+		{
+			name: "OFFLINE", fallback: "False",
+			help:  "fetch no plugin: use what is there",
+			parse: boolean(func(c *Config) *bool { return &c.Offline }),
+		},
+		{
+			name: "ERROR_ON_CLONE", fallback: "False",
+			help:  "a plugin that is not there is an error, as in OpenStack's CI",
+			parse: boolean(func(c *Config) *bool { return &c.ErrorOnClone }),
+		},
+		{
 			name: "GRENADE_CONFIG_DIR", fallback: "", early: true,
 			help:  "directory of localrc and pluginrc; default: the module root, else where ginkgo was started (environment only)",
 			parse: absolute(func(c *Config) *string { return &c.ConfigDir }),

@@ -77,6 +77,9 @@ func (r Report) properties() [][2]string {
 			all = append(all, [2]string{s.name + ".package." + name, s.side.Packages[name]})
 		}
 	}
+	for _, p := range r.Plugins {
+		all = append(all, [2]string{"plugin." + p.Name, p.Version()}, [2]string{"plugin." + p.Name + ".url", p.URL}, [2]string{"plugin." + p.Name + ".ref", p.Ref})
+	}
 	if proven, units := r.proof(); units > 0 {
 		all = append(all, [2]string{"proof_of_upgrade", fmt.Sprintf("%d of %d units", proven, units)})
 	}

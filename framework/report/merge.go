@@ -34,6 +34,9 @@ func Merge(earlier, later Report) Report {
 			merged.Notes = append(merged.Notes, note)
 		}
 	}
+	if len(later.Plugins) > 0 {
+		merged.Plugins = later.Plugins
+	}
 	merged.Timings = mergeTimings(earlier, later)
 	merged.Evidence = mergeEvidence(earlier.Evidence, later.Evidence)
 	merged.Continuity = append(slices.Clone(earlier.Continuity), later.Continuity...)

@@ -35,6 +35,10 @@ func (r Report) redacted() Report {
 	for i := range r.Notes {
 		r.Notes[i] = r.Redact(r.Notes[i])
 	}
+	r.Plugins = slices.Clone(r.Plugins)
+	for i := range r.Plugins {
+		r.Plugins[i].URL, r.Plugins[i].Subject = r.Redact(r.Plugins[i].URL), r.Redact(r.Plugins[i].Subject)
+	}
 	r.Timings = slices.Clone(r.Timings)
 	for i := range r.Timings {
 		r.Timings[i].Name = r.Redact(r.Timings[i].Name)

@@ -119,6 +119,31 @@ type Continuity struct {
 	probe.Continuity
 }
 
+// Plugin is a plugin of another repository, as the run used it.
+type Plugin struct {
+	Name string `json:"name"`
+	URL  string `json:"url"` // without user and password
+	Ref  string `json:"ref,omitempty"`
+	Dir  string `json:"dir"`
+	// Commit is empty when the directory is no git checkout.
+	Commit  string `json:"commit,omitempty"`
+	Subject string `json:"subject,omitempty"` // the first line of its message
+	// Changed: files of the checkout differ from the commit.
+	Changed bool `json:"changed,omitempty"`
+}
+
+// Version is the commit for people: "1a2b3c4d5e6f with changes".
+func (p Plugin) Version() string {
+	switch {
+	case p.Commit == "":
+		return "no git checkout"
+	case p.Changed:
+		return fmt.Sprintf("%.12s with changes", p.Commit)
+	default:
+		return fmt.Sprintf("%.12s", p.Commit)
+	}
+}
+
 // Report is a run.
 type Report struct {
 	RunID    string    `json:"run"`
@@ -134,6 +159,7 @@ type Report struct {
 	// it.
 	ExitCode int        `json:"exit_code"`
 	Notes    []string   `json:"notes,omitempty"` // warnings
+	Plugins  []Plugin   `json:"plugins,omitempty"`
 	Timings  []Timing   `json:"timings,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`
 	// Continuity is how what must answer all the time did.

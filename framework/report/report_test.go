@@ -466,6 +466,7 @@ func TestSecretsAreInNoFile(t *testing.T) {
 	r.Redact = log.NewRedactor(secret).String
 	r.Notes = []string{"note " + secret}
 	r.Timings[0].Name = secret
+	r.Plugins = []report.Plugin{{Name: "heat", URL: secret, Subject: secret}}
 	r.Evidence[0].Reason = secret
 	set(&r, "upgrade", "glance", func(row *report.Row) {
 		row.Failure = &report.Failure{Message: secret, Expected: secret, Seen: strings.Repeat("x", 75) + secret, Tail: []string{"mysql -p" + secret}}
@@ -484,4 +485,27 @@ func TestSecretsAreInNoFile(t *testing.T) {
 	g.Expect(r.Rows[0]).To(Equal(red().Rows[0]))
 	g.Expect(r.Notes[0]).To(ContainSubstring(secret), "the report itself is not touched")
 	g.Expect(report.Screen(r.Failures()[1].Redacted(r.Redact))).NotTo(ContainSubstring("s3cr"))
+}
+
+func TestPluginsAreInEveryForm(t *testing.T) {
+	g := NewWithT(t)
+	r := green()
+	r.Plugins = []report.Plugin{
+		{Name: "heat", URL: "https://opendev.org/openstack/heat", Ref: "stable/2025.1", Dir: "/opt/stack/plugins/heat", Commit: strings.Repeat("1a2b3c4d", 5), Subject: "Fix it"},
+		{Name: "mine", URL: "/home/me/mine", Dir: "/home/me/mine", Commit: strings.Repeat("ab", 20), Changed: true},
+		{Name: "unpacked", URL: "/srv/x", Dir: "/srv/x"},
+	}
+	dir := results(t, r)
+	g.Expect(r.WriteAll(dir)).To(Succeed())
+	for name, want := range map[string]string{
+		"summary.txt": "plugins: heat 1a2b3c4d1a2b, mine abababababab with changes, unpacked no git checkout\n",
+		"junit.xml":   `<property name="plugin.mine" value="abababababab with changes"/>`,
+		"report.html": `<code>1a2b3c4d1a2b</code> Fix it`,
+		"report.json": `"commit": "1a2b3c4d1a2b3c4d1a2b3c4d1a2b3c4d1a2b3c4d"`,
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(string(text)).To(ContainSubstring(want), name)
+	}
+	g.Expect(report.Merge(r, green()).Plugins).To(Equal(r.Plugins))
 }

@@ -264,6 +264,14 @@ func (r Report) factLines() []string {
 		}
 		lines = append(lines, line)
 	}
+	if len(r.Plugins) > 0 {
+		var parts []string
+		for _, p := range r.Plugins {
+			parts = append(parts, fmt.Sprintf("%s %s", p.Name, p.Version()))
+		}
+		line := "plugins: "
+		lines = append(lines, plain(line+shorten(parts, summaryWidth-len(line)), summaryWidth))
+	}
 	if len(r.Timings) > 0 {
 		var parts []string
 		for _, k := range r.byKind() {

@@ -43,10 +43,26 @@ func (s Service) Helper(unit, exe string) bool {
 
 // LocalrcLine is something that a plugin's settings add to a side's localrc.
 type LocalrcLine struct {
-	// SettingsFile is the settings file that asked for it.
+	// SettingsFile is the settings file that asked for it, Line where it does
+	// (for a text over several lines, where bash says that it stands).
 	SettingsFile string
+	Line         int
 	// Text may hold several lines, and may open sections of its own.
 	Text string
+}
+
+// Checkout is a repository of a plugin, to be seen in the node at the path that
+// it has on this machine. Scripts look for it in the releases' directories, too:
+// DevStack clones every project there.
+type Checkout struct {
+	// Name is what it is called below the releases' directories.
+	Name string
+	// Dir is the checkout; BaseDir one of the base release, or Dir again.
+	Dir, BaseDir string
+	// ReadOnly: it is somebody's own directory, and must not be written to.
+	ReadOnly bool
+	// Give: it is ours, and is given to the node's user stack.
+	Give bool
 }
 
 // UnitDifference is how the units of one service differ between two releases.

@@ -61,6 +61,8 @@ type CloudOptions struct {
 	Note func(string)
 	// Secrets is told every secret that the cloud makes up, and hides them.
 	Secrets Secrets
+	// Checkouts are those of plugins, which run in place in the node.
+	Checkouts []tree.Checkout
 }
 
 // Secrets keeps what must not be published.
@@ -240,11 +242,11 @@ func (c *Cloud) boot(ctx context.Context, cache *Cache) error {
 	started, err := node.Start(ctx, node.NspawnConfig{
 		RunID: c.options.RunID, Dir: NodeDir(c.options.Config), Root: c.base.Path, Address: c.options.Config.NodeAddress,
 		Routes: []netip.Prefix{c.options.Config.FloatingRange}, Machine: LinkName(c.options.Config),
-		Binds: []node.Bind{
+		Binds: append([]node.Bind{
 			{Source: c.options.Config.SaveDir, Target: c.options.Config.SaveDir},
 			{Source: filepath.Dir(upper), Target: filepath.Dir(upper)},
 			{Source: cache.Entries(), Target: c.rootsInNode(), ReadOnly: true},
-		},
+		}, checkoutBinds(c.options.Checkouts)...),
 		Prepare: c.prepareUpper,
 	})
 	if err != nil {
@@ -283,7 +285,7 @@ func (c *Cloud) prepareTrees(upper string) error {
 			return err
 		}
 	}
-	return nil
+	return c.prepareCheckouts(upper)
 }
 
 // Attach connects to the node that an earlier process of the run started.
@@ -313,8 +315,14 @@ func (c *Cloud) Attach(ctx context.Context) error {
 
 // Compose writes the side's local.conf into its tree.
 func (c *Cloud) Compose(ctx context.Context, side config.Side, lines []tree.LocalrcLine) error {
-	text := ComposeLocalConf(c.localrc(side), lines)
-	_, err := c.node.Run(ctx, node.Command{User: stackUser, Command: exec.Command{
+	text, overruled, err := composeLocalConf(c.localrc(side), c.options.Config.LocalConf[side], lines)
+	if err != nil {
+		return err
+	}
+	for _, sentence := range overruled {
+		c.options.Note(sentence)
+	}
+	_, err = c.node.Run(ctx, node.Command{User: stackUser, Command: exec.Command{
 		Args: []string{"sh", "-c", "umask 077; cat >local.conf"}, Dir: c.TreeDir(side), Stdin: []byte(text),
 	}})
 	if err != nil {

@@ -5,7 +5,7 @@
 //
 //   - roots: [FindMirror] finds a Debian archive, [Cache] builds one [Root] per suite with mmdebstrap and keeps it
 //     across runs;
-//   - the tree: [Tree] holds the shell that this package embeds and writes it out, [ComposeLocalConf] composes the
+//   - the tree: [Tree] holds the shell that this package embeds and writes it out, composeLocalConf composes the
 //     local.conf beside it;
 //   - services: [Tree.Services] reads what each lib/<service> declares about itself, [Services.Closure] orders them;
 //   - units: [UnitDifference] compares the systemd units that two roots ship for a service and judges the difference.

@@ -1,59 +1,60 @@
 package debstack
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
+	"grenade/framework/config"
 	"grenade/framework/tree"
+	"grenade/framework/tree/localconf"
 )
 
 // Setting is one NAME=value of a localrc.
 type Setting struct{ Name, Value string }
 
-// LocalrcLine is what one call of devstack_localrc adds to a side's local.conf.
-type LocalrcLine = tree.LocalrcLine
+// additions names what only adds up: everybody may say more of it.
+func additions() []string { return []string{"ENABLED_SERVICES"} }
 
-// localrcSection is the heading of the section that DevStack sources as localrc (DevStack documentation,
-// "Configuration", "local.conf").
-const localrcSection = "[[local|localrc]]"
-
-// ComposeLocalConf writes a local.conf: the localrc section first, with the settings in their order and then the
-// added text in its order, each after a comment that names the settings file it comes from. From where a text opens
-// a section of its own, it goes behind the localrc section, so that the next text is still part of localrc; a text
-// that comes back to [[local|localrc]] does so, too. Values are quoted for the shell that sources them, added text is
-// left as it is: it is shell.
-func ComposeLocalConf(settings []Setting, added []LocalrcLine) string {
-	var localrc, sections strings.Builder
-	localrc.WriteString(localrcSection + "\n")
+// composeLocalConf makes a side's local.conf: our settings, over them the user's files, and what plugins add. The cloud
+// works with nothing else than most of our settings (passwords, addresses, directories), so what somebody else has
+// assigned to one of them is assigned again at the end; overruled says so, in a sentence for each.
+func composeLocalConf(settings []Setting, user []config.File, added []tree.LocalrcLine) (text string, overruled []string, err error) {
+	var defaults strings.Builder
 	for _, s := range settings {
-		localrc.WriteString(s.Name + "=" + shellQuote(s.Value) + "\n")
+		defaults.WriteString(s.line())
 	}
-	for _, line := range added {
-		comment := "# from " + strings.ReplaceAll(line.SettingsFile, "\n", " ") + "\n"
-		into, wrote := &localrc, []*strings.Builder(nil)
-		for text := range strings.Lines(line.Text) {
-			text = strings.TrimSuffix(text, "\n")
-			if trimmed := strings.TrimSpace(text); isSection(trimmed) {
-				if trimmed == localrcSection {
-					into = &localrc
-					continue
-				}
-				into = &sections
-				// The comment goes below the heading: above it, it would end the section before.
-				into.WriteString("\n" + text + "\n" + comment)
-				wrote = append(wrote, into)
-				continue
-			}
-			if !slices.Contains(wrote, into) {
-				into.WriteString(comment)
-				wrote = append(wrote, into)
-			}
-			into.WriteString(text + "\n")
+	conf, err := localconf.Compose(localconf.Input{Defaults: localconf.FromLocalrc(defaults.String()), User: user, Added: added})
+	if err != nil {
+		return "", nil, err
+	}
+	for _, s := range settings {
+		if slices.Contains(additions(), s.Name) {
+			continue
+		}
+		if who := whoAssigns(s.Name, user, added); who != "" {
+			overruled = append(overruled, fmt.Sprintf("%s sets %s, which is the harness's to set: its own value stands", who, s.Name))
+			conf.AddLocalrc("# The harness's.\n" + s.line())
 		}
 	}
-	return localrc.String() + sections.String()
+	return conf.String(), overruled, nil
 }
 
-func isSection(line string) bool {
-	return strings.HasPrefix(line, "[[") && strings.HasSuffix(line, "]]") && strings.Contains(line, "|")
+func (s Setting) line() string { return s.Name + "=" + shellQuote(s.Value) + "\n" }
+
+// whoAssigns returns the first file whose text assigns the variable, "" for none.
+func whoAssigns(name string, user []config.File, added []tree.LocalrcLine) string {
+	assigns := regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?` + regexp.QuoteMeta(name) + `=`)
+	for _, file := range user {
+		if assigns.MatchString(file.Text) {
+			return file.Path
+		}
+	}
+	for _, line := range added {
+		if assigns.MatchString(line.Text) {
+			return fmt.Sprintf("%s:%d", line.SettingsFile, line.Line)
+		}
+	}
+	return ""
 }

@@ -6,50 +6,55 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+
+	"grenade/framework/config"
+	"grenade/framework/tree"
 )
 
 func TestComposeLocalConf(t *testing.T) {
+	user := []config.File{{Path: "/c/devstack.local.conf", Text: "[[local|localrc]]\nA=mine\nexport ADMIN_PASSWORD=mine\nENABLED_SERVICES+=,x\n[[post-config|$X]]\n[a]\nx=1\n"}}
 	for name, test := range map[string]struct {
-		settings []Setting
-		added    []LocalrcLine
-		want     string
+		settings  []Setting
+		user      []config.File
+		added     []tree.LocalrcLine
+		want      string
+		overruled []string
 	}{
 		"settings in their order": {
 			settings: []Setting{{"DEST", "/opt/stack/old"}, {"ADMIN_PASSWORD", "abc"}},
 			want:     "[[local|localrc]]\nDEST=/opt/stack/old\nADMIN_PASSWORD=abc\n",
 		},
 		"values are quoted": {
-			settings: []Setting{{"A", "two words"}, {"B", ""}, {"C", "it's $HOME"}},
-			want:     "[[local|localrc]]\nA='two words'\nB=''\nC='it'\\''s $HOME'\n",
+			settings: []Setting{{"A", "two words"}, {"B", ""}, {"C", "it's $HOME"}, {"D", "two\nlines"}},
+			want:     "[[local|localrc]]\nA='two words'\nB=''\nC='it'\\''s $HOME'\nD='two\nlines'\n",
 		},
 		"added lines below a comment": {
 			settings: []Setting{{"A", "1"}},
-			added:    []LocalrcLine{{SettingsFile: "/p/heat/settings", Text: "enable_service h-eng"}, {SettingsFile: "/p/nova/settings", Text: "B=$A\n# odd\nC=3\n"}},
-			want:     "[[local|localrc]]\nA=1\n# from /p/heat/settings\nenable_service h-eng\n# from /p/nova/settings\nB=$A\n# odd\nC=3\n",
+			added:    []tree.LocalrcLine{{SettingsFile: "/p/heat/settings", Text: "enable_service h-eng"}, {SettingsFile: "/p/nova/settings", Text: "B=$A\n# odd\nC=3\n"}},
+			want:     "[[local|localrc]]\nA=1\n# added by /p/heat/settings\nenable_service h-eng\n# added by /p/nova/settings\nB=$A\n# odd\nC=3\n",
 		},
-		"a text with a section of its own": {
-			added: []LocalrcLine{
-				{SettingsFile: "/p/heat/settings", Text: "A=1\n[[test-config|$TEMPEST_CONFIG]]\n[heat]\nx = 1"},
-				{SettingsFile: "/p/nova/settings", Text: "B=2"},
+		"the user's file": {
+			settings: []Setting{{"B", "1"}}, user: user,
+			want: "[[local|localrc]]\nB=1\nA=mine\nexport ADMIN_PASSWORD=mine\nENABLED_SERVICES+=,x\n[[post-config|$X]]\n[a]\nx = 1\n",
+		},
+		"what is the harness's stands": {
+			settings: []Setting{{"ADMIN_PASSWORD", "abc"}, {"DEST", "/opt/stack/old"}, {"ENABLED_SERVICES", "key"}}, user: user,
+			added: []tree.LocalrcLine{{SettingsFile: "/p/s", Line: 4, Text: "B=1\nDEST=/x\nENABLED_SERVICES=none"}},
+			want: "[[local|localrc]]\nADMIN_PASSWORD=abc\nDEST=/opt/stack/old\nENABLED_SERVICES=key\nA=mine\nexport ADMIN_PASSWORD=mine\nENABLED_SERVICES+=,x\n" +
+				"# added by /p/s\nB=1\nDEST=/x\nENABLED_SERVICES=none\n# The harness's.\nADMIN_PASSWORD=abc\n# The harness's.\nDEST=/opt/stack/old\n" +
+				"[[post-config|$X]]\n[a]\nx = 1\n",
+			overruled: []string{
+				"/c/devstack.local.conf sets ADMIN_PASSWORD, which is the harness's to set: its own value stands",
+				"/p/s:4 sets DEST, which is the harness's to set: its own value stands",
 			},
-			want: "[[local|localrc]]\n# from /p/heat/settings\nA=1\n# from /p/nova/settings\nB=2\n" +
-				"\n[[test-config|$TEMPEST_CONFIG]]\n# from /p/heat/settings\n[heat]\nx = 1\n",
-		},
-		"a text that is a section": {
-			added: []LocalrcLine{{SettingsFile: "/p/heat/settings", Text: "[[post-config|$NOVA_CONF]]\n[DEFAULT]\nx = 1\n"}, {SettingsFile: "/p/heat/settings", Text: "B=2"}},
-			want:  "[[local|localrc]]\n# from /p/heat/settings\nB=2\n\n[[post-config|$NOVA_CONF]]\n# from /p/heat/settings\n[DEFAULT]\nx = 1\n",
-		},
-		"a text that comes back to localrc": {
-			added: []LocalrcLine{{SettingsFile: "/p/s", Text: "[[post-config|$NOVA_CONF]]\nx = 1\n[[local|localrc]]\nB=2"}},
-			want:  "[[local|localrc]]\n# from /p/s\nB=2\n\n[[post-config|$NOVA_CONF]]\n# from /p/s\nx = 1\n",
-		},
-		"a test in shell is no section": {
-			added: []LocalrcLine{{SettingsFile: "/p/s", Text: "[[ -n $A || -n $B ]] && C=1\n[[ $A ]]"}},
-			want:  "[[local|localrc]]\n# from /p/s\n[[ -n $A || -n $B ]] && C=1\n[[ $A ]]\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			NewWithT(t).Expect(ComposeLocalConf(test.settings, test.added)).To(Equal(test.want))
+			g := NewWithT(t)
+			text, overruled, err := composeLocalConf(test.settings, test.user, test.added)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(text).To(Equal(test.want))
+			g.Expect(overruled).To(Equal(test.overruled))
 		})
 	}
 }

@@ -32,7 +32,7 @@ func NewPasswords() Passwords {
 	return made
 }
 
-// Settings gives them in the order of their names, for ComposeLocalConf.
+// Settings gives them in the order of their names, for local.conf.
 func (p Passwords) Settings() []Setting {
 	var settings []Setting
 	for _, name := range sortedKeys(p, strings.Compare) {

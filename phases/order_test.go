@@ -1,0 +1,180 @@
+package phases
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"github.com/sirupsen/logrus"
+
+	"grenade/framework/checkout"
+	"grenade/framework/config"
+	"grenade/framework/exec"
+	"grenade/framework/node"
+	"grenade/framework/report"
+	"grenade/framework/tree"
+	"grenade/plugins"
+	"grenade/resources"
+)
+
+// localCloud is a cloud whose node is this machine, and which holds nothing.
+type localCloud struct {
+	Cloud
+	root string
+}
+
+func (c localCloud) TreeDir(side config.Side) string {
+	return filepath.Join(c.root, map[config.Side]string{config.Base: "old", config.Target: "new"}[side], "devstack")
+}
+func (localCloud) Requires(projects []string) ([]string, error) { return projects, nil }
+func (localCloud) CollectLogs(context.Context, string) error    { return nil }
+func (localCloud) Packages(context.Context, config.Side) (map[string]string, error) {
+	return nil, io.EOF
+}
+func (localCloud) Timings() []report.Timing                         { return nil }
+func (localCloud) Service(string, config.Side) (tree.Service, bool) { return tree.Service{}, false }
+func (localCloud) Access() tree.Access                              { return tree.Access{} }
+func (localCloud) Node() node.Node                                  { return localNode{} }
+
+type localNode struct{ node.Node }
+
+func (localNode) Run(ctx context.Context, command node.Command) (exec.Result, error) {
+	return exec.Run(ctx, command.Command)
+}
+
+type silent struct{}
+
+func (silent) For(string, string) *logrus.Entry {
+	logger := logrus.New()
+	logger.SetOutput(io.Discard)
+	return logrus.NewEntry(logger)
+}
+
+// ordered is a run of plugins whose resources.sh write down when they run.
+func ordered(t *testing.T, projects ...string) *Run {
+	t.Helper()
+	g := NewWithT(t)
+	root := t.TempDir()
+	settings := &config.Config{StackRoot: root, SaveDir: root + "/save", ResultsDir: root + "/results", VerifyResources: true, RunBase: true, RunTarget: true, Keep: config.KeepNever}
+	var found []plugins.Plugin
+	for _, project := range projects {
+		dir := filepath.Join(root, project)
+		g.Expect(os.MkdirAll(dir, 0o755)).To(Succeed())
+		g.Expect(os.WriteFile(dir+"/resources.sh", []byte("#!/bin/bash\necho "+project+" $1 >>"+root+"/ran\n"), 0o755)).To(Succeed())
+		found = append(found, plugins.Plugin{Project: project, Dir: dir})
+	}
+	for _, dir := range []string{"/old/devstack", "/new/devstack", "/save"} {
+		g.Expect(os.MkdirAll(root+dir, 0o755)).To(Succeed())
+	}
+	g.Expect(plugins.Materialise(GrenadeDir(settings))).To(Succeed())
+	plan := NewPlan(found)
+	selection, err := plan.Select("", func([]string) bool { return true }, Dependencies{
+		Requires:      func(projects []string) ([]string, error) { return projects, nil },
+		UpgradesAfter: func(string) ([]string, error) { return nil, nil },
+	})
+	g.Expect(err).NotTo(HaveOccurred())
+	run := New(Options{
+		ID: "test", Config: settings, Plan: plan, Selection: selection, Cloud: localCloud{root: root}, Log: silent{},
+		Redact: func(text string) string { return text }, Progress: report.NewProgress(report.ProgressOptions{Out: io.Discard}), Checks: func(resources.Cloud) map[string]resources.Check { return nil }, PeakMemory: func() int64 { return 0 },
+	})
+	g.Expect(run.open(true)).To(Succeed())
+	return run
+}
+
+func (r *Run) ran(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(r.Config.StackRoot + "/ran")
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+func do(t *testing.T, run *Run, phase string, projects ...string) {
+	t.Helper()
+	found, known := PhaseByID(phase)
+	NewWithT(t).Expect(known).To(BeTrue())
+	for _, project := range projects {
+		settled := run.Do(t.Context(), Row{Phase: found, Project: project})
+		NewWithT(t).Expect([]any{settled.Project, settled.Phase, settled.Outcome}).To(Equal([]any{project, phase, report.Passed}), "%+v", settled.Failure)
+	}
+}
+
+func TestRowsThatWriteRunInTheOrderOfTheSettings(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a", "b", "c")
+	run.settings = plugins.Settings{Order: []string{"c", "a", "b"}, VerifyResources: "True"}
+	do(t, run, Create, "a", "b", "c")
+	g.Expect(run.ran(t)).To(Equal([]string{"c create", "a create", "b create"}))
+	do(t, run, Destroy, "c", "b", "a") // a reversed phase asks in this order
+	g.Expect(run.ran(t)[3:]).To(Equal([]string{"b destroy", "a destroy", "c destroy"}))
+	do(t, run, Create, "b")
+	g.Expect(run.ran(t)[6:]).To(Equal([]string{"b create"}), "asked for again, a row runs again, alone")
+}
+
+func TestRowsRunInThePlansOrderUntilSettingsAreKnown(t *testing.T) {
+	run := ordered(t, "a", "b")
+	do(t, run, Create, "b", "a")
+	NewWithT(t).Expect(run.ran(t)).To(Equal([]string{"b create", "a create"}))
+}
+
+// Ginkgo asks for no further row after an interrupt, so none may begin in the
+// name of the one in progress.
+func TestAnInterruptEndsWhatRunsAhead(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a", "b", "c")
+	run.settings = plugins.Settings{Order: []string{"c", "b", "a"}, VerifyResources: "True"}
+	run.Interrupt("stopped")
+	phase, _ := PhaseByID(Create)
+	settled := run.Do(t.Context(), Row{Phase: phase, Project: "a"})
+	g.Expect(settled.Outcome).To(Equal(report.NotRun))
+	g.Expect(settled.Reason).To(Equal("stopped"))
+	g.Expect(run.ran(t)).To(Equal([]string{"c create"}))
+}
+
+func TestSettingsMayTurnResourcesOff(t *testing.T) {
+	for value, off := range map[string]bool{"True": false, "yes": false, "1": false, "False": true, "": true, "no": true} {
+		t.Run(value, func(t *testing.T) {
+			run := ordered(t, "a")
+			run.settings.Order, run.settings.VerifyResources = []string{"a"}, value
+			phase, _ := PhaseByID(Create)
+			settled := run.Do(t.Context(), Row{Phase: phase, Project: "a"})
+			g := NewWithT(t)
+			if !off {
+				g.Expect(settled.Outcome).To(Equal(report.Passed))
+				return
+			}
+			g.Expect(settled.Outcome).To(Equal(report.NotChecked))
+			g.Expect(settled.Reason).To(Equal("a plugin's settings file turned VERIFY_RESOURCES off"))
+		})
+	}
+}
+
+func TestExportsOfSettingsReachEveryScriptButNotTheContract(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a")
+	run.settings.Exports = map[string]string{
+		"DEFAULT_IMAGE_NAME": "cirros", "PATH": "/plugin/bin:/usr/bin", "LANG": "de_DE.UTF-8", "SAVE_DIR": "/elsewhere", "TOP_DIR": "/elsewhere", "GRENADE_PROJECT": "b",
+	}
+	phase, _ := PhaseByID(Create)
+	environ := run.environ(Row{Phase: phase, Project: "a"}, config.Base)
+	for name, want := range map[string]string{
+		"DEFAULT_IMAGE_NAME": "cirros", "PATH": "/plugin/bin:/usr/bin", "LANG": "de_DE.UTF-8",
+		"SAVE_DIR": run.Config.SaveDir, "TOP_DIR": run.Config.StackRoot + "/old/devstack", "GRENADE_PROJECT": "a",
+	} {
+		g.Expect(environ).To(HaveKeyWithValue(name, want))
+	}
+}
+
+func TestARunThatGoesOnSaysWhichPluginsHaveChanged(t *testing.T) {
+	g := NewWithT(t)
+	now := []plugins.Fetched{fetched("heat", "aaa"), fetched("same", "ccc"), fetched("new", "ddd")}
+	before := []report.Plugin{fetched("heat", "bbb").Reported(), fetched("same", "ccc").Reported()}
+	g.Expect(changedPlugins(before, now)).To(Equal([]string{"plugin heat was bbb when the run began, and is aaa now"}))
+}
+
+func fetched(name, commit string) plugins.Fetched {
+	return plugins.Fetched{EnabledPlugin: config.EnabledPlugin{Name: name}, State: checkout.State{Commit: commit}}
+}

@@ -1,0 +1,1 @@
+# A DevStack plugin that has nothing to upgrade.
