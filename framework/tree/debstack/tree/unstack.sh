@@ -1,5 +1,5 @@
 #!/bin/bash
-# unstack.sh: stops all that stack.sh started. Data stays where it is; the next stack.sh begins anew.
+# unstack.sh: stops all that stack.sh started, so that it does not start at boot either. Data stays where it is; the next stack.sh begins anew.
 set -o errexit -o nounset -o pipefail
 
 TOP_DIR=$(cd "$(dirname "$0")" && pwd)
@@ -13,7 +13,13 @@ done
 
 for ((i = ${#all_services[@]} - 1; i >= 0; i--)); do
     name=${all_services[i]}
-    if is_service_enabled "$name"; then "stop_$name"; fi
+    if is_service_enabled "$name"; then
+        "stop_$name"
+        # At the node's next boot they would start at once, the agents before what they ask: neutron's L3 agent then waits
+        # for two minutes.
+        # shellcheck disable=SC2046 # a list of names
+        disable_units $(lib_header "$name" units)
+    fi
 done
 for name in rabbit mysql; do
     if is_service_enabled "$name"; then stop_units "$name"; fi
