@@ -138,3 +138,30 @@ func TestAServiceWithoutPackagedUnitsSaysSo(t *testing.T) {
 	d.Target = d.Base
 	g.Expect(d.String()).To(Equal("horizon: units are the same in both releases: horizon"))
 }
+
+// A run asks for a service in every row; a root does not change.
+func TestARootsUnitsAreReadOnce(t *testing.T) {
+	g := NewWithT(t)
+	root := fakeRoot(t, "bookworm", map[string]map[string]string{
+		"neutron-api": {"/lib/systemd/system/neutron-api.service": unitText("/usr/bin/api")},
+	})
+	cloud, err := NewCloud(CloudOptions{})
+	g.Expect(err).NotTo(HaveOccurred())
+	neutron, _ := cloud.known.Find("neutron")
+	g.Expect(cloud.unitsIn(root, neutron)).To(HaveKey("neutron-api"))
+	g.Expect(os.RemoveAll(filepath.Join(root, "var"))).To(Succeed())
+	g.Expect(cloud.unitsIn(root, neutron)).To(HaveKey("neutron-api"))
+	g.Expect(cloud.unitsIn(filepath.Join(root, "nowhere"), neutron)).To(BeEmpty(), "a root that is not there yet")
+}
+
+// dpkg names the list of a package that can be installed for several architectures after its own.
+func TestFilesOfAPackageForSeveralArchitectures(t *testing.T) {
+	g := NewWithT(t)
+	root := t.TempDir()
+	g.Expect(writeFile(filepath.Join(root, "var/lib/dpkg/info/one:"+debianArchitecture()+".list"), "/.\n/usr/bin/one\n")).To(Succeed())
+	files, err := packageFiles(os.DirFS(root), "one")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(files).To(Equal([]string{"/.", "/usr/bin/one"}))
+	_, err = packageFiles(os.DirFS(root), "two")
+	g.Expect(err).To(MatchError(ContainSubstring("no file list of package two")))
+}
