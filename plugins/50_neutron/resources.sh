@@ -398,10 +398,18 @@ function remove_holdings {
             sed "/./s/^/still on network $id: port /" >&2
         neutron DELETE "networks/$id" "204|404"
     done
-    # Asked for one project's, neutron would first make the default one.
-    remove_each security-groups security-groups security_groups "o['project_id'] == '$project'"
+    remove_groups "$project"
     neutron DELETE "quotas/$project" "204|404"
     check_until 60 "nothing of project $project is on the node" left_on_node "$networks" "$routers" "$ports"
+    # A DHCP agent that was at work on a network when that went makes neutron give
+    # the project another default group.
+    remove_groups "$project"
+}
+
+# remove_groups PROJECT - also the one that neutron makes by itself. Asked for one
+# project's groups, it would first make that.
+function remove_groups {
+    remove_each security-groups security-groups security_groups "o['project_id'] == '$1'"
 }
 
 # remove_each COLLECTION PATH MEMBER [CONDITION]

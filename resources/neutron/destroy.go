@@ -83,10 +83,14 @@ func (c *check) clear(ctx context.Context, admin *gophercloud.ServiceClient, pro
 	if err := Clear(ctx, admin, project); err != nil {
 		return err
 	}
-	if view == nil {
-		return nil
+	if view != nil {
+		if err := waitGone(ctx, view, held); err != nil {
+			return err
+		}
 	}
-	return waitGone(ctx, view, held)
+	// A DHCP agent that was at work on a network when that went makes neutron give
+	// the project another default group.
+	return Clear(ctx, admin, project)
 }
 
 // savedHoldings are those whose ids create has saved. They may be gone already.

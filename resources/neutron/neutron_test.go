@@ -153,6 +153,25 @@ func TestClearRemovesAllOfAProjectAndNothingElse(t *testing.T) {
 	g.Expect(left).To(ConsistOf("floatingips f2", "routers r2", "networks n2", "ports p3", "ports p4", "security-groups g2"))
 }
 
+// neutron makes the default group of a project anew when an agent asks for a port
+// on a network that is about to go.
+func TestADefaultGroupThatIsMadeAnewDoesNotStay(t *testing.T) {
+	g, fake := NewWithT(t), holdingProject()
+	late := true
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fake.ServeHTTP(w, r)
+		if late && r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/default-of-ours") {
+			late = false
+			fake.add("security-groups", map[string]any{"id": "default-made-anew", "project_id": "ours"})
+		}
+	}))
+	t.Cleanup(server.Close)
+	admin := &gophercloud.ServiceClient{ProviderClient: &gophercloud.ProviderClient{}, Endpoint: server.URL + "/", ResourceBase: server.URL + "/v2.0/"}
+	g.Expect((&check{}).clear(t.Context(), admin, "ours", holdings{})).To(Succeed())
+	g.Expect(late).To(BeFalse())
+	g.Expect(fake.objects["security-groups"]).To(HaveLen(1), "theirs")
+}
+
 func TestClearNamesThePortThatKeepsANetwork(t *testing.T) {
 	g, fake := NewWithT(t), holdingProject()
 	fake.add("ports", map[string]any{

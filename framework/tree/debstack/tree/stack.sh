@@ -87,11 +87,11 @@ all_accounts() {
     for service in "${services[@]}"; do "${service}_statements"; done | accounts
 }
 
-# give_way COMMAND…: leaves the processors to keystone, whose accounts all others wait for in the end, and to nova, which has
-# the most to do until it is up. Units that the command starts are not held back.
-give_way() {
-    renice --priority 10 --pid "$BASHPID" >/dev/null
-    "$@"
+# init_behind SERVICE: init_SERVICE, leaving the processors to keystone, whose accounts all others wait for in the end, and to
+# neutron and nova, which have the most to do until they are up.
+init_behind() {
+    [[ $1 == neutron ]] || renice --priority 10 --pid "$BASHPID" >/dev/null
+    "init_$1"
 }
 
 bring_up_rabbit() {
@@ -118,7 +118,7 @@ bring_up_keystone() {
 # bring_up SERVICE: schema and start of a service that has nothing to wait for but the database and the queue; its accounts are
 # needed by its first client, not by its start.
 bring_up() {
-    if_new step "$1: schema" "init_$1"
+    if_new step "$1: schema" init_behind "$1"
     await_milestone rabbit
     step "$1: start" "start_$1"
     milestone "$1"
@@ -141,10 +141,7 @@ async_run rabbit bring_up_rabbit
 async_run memcached bring_up_memcached
 if is_service_enabled mysql; then step "mariadb: start" start_database; fi
 for name in "${services[@]}"; do
-    bring_up=(bring_up "$name")
-    if function_exists "bring_up_$name"; then bring_up=("bring_up_$name"); fi
-    [[ $name == keystone || $name == nova ]] || bring_up=(give_way "${bring_up[@]}")
-    async_run "$name" "${bring_up[@]}"
+    if function_exists "bring_up_$name"; then async_run "$name" "bring_up_$name"; else async_run "$name" bring_up "$name"; fi
 done
 async_wait memcached rabbit "${services[@]}"
 
