@@ -76,6 +76,10 @@ kill: ## kill -9 in every phase, and nothing is left (resumable, long; ARGS=-h)
 sabotage: ## break the cloud from outside, and the right row turns red (resumable, long; ARGS=-h)
 	@$(AS_ROOT) ./hack/sabotage $(ARGS)
 
+.PHONY: bench
+bench: ## what this project costs a run: plugins that do nothing, and the store (ARGS='-thousand -tree DIR')
+	@go run ./hack/bench $(ARGS)
+
 .PHONY: help
 help: ## this text
 	@awk 'BEGIN { FS = ":.*## " } \

@@ -52,6 +52,9 @@ func StateOf(script string) (State, error) {
 	}
 }
 
+// dumps is where plugins/shell/inc/load keeps its dumps, below SAVE_DIR.
+const dumps = "functions.cache"
+
 // ScriptInput says which script runs, and with what.
 type ScriptInput struct {
 	// Path is the script's real path, which becomes its $0.
@@ -87,6 +90,8 @@ func ScriptCommand(in ScriptInput) (exec.Command, error) {
 				header.Harness = append(header.Harness, dir)
 			}
 		}
+		// The tree's functions, from a dump (plugins/shell/inc/load).
+		header.Harness = append(header.Harness, filepath.Join(in.Environ["SAVE_DIR"], dumps))
 		if err := startTrace(in.Trace, in.Environ["SAVE_DIR"], header); err != nil {
 			return exec.Command{}, err
 		}

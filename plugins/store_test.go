@@ -67,7 +67,7 @@ echo $(resource_get project before)$(resource_get project after)$(resource_get o
 `)
 				g.Expect(code).To(Equal(0), output)
 				g.Expect(output).To(Equal("123\n"))
-				g.Expect(w.read(t, "grenade_db.ini")).To(Equal("[project]\nbefore = 1\nkey = " + one.stored + "\nafter = 2\n[other]\nkey = 3\n"))
+				g.Expect(w.read(t, "grenade_db.ini")).To(Equal("# saved: 4\n[project]\nbefore = 1\nkey = " + one.stored + "\nafter = 2\n[other]\nkey = 3\n"))
 			})
 		}
 	}
@@ -83,7 +83,7 @@ resource_save nova new value
 `)
 	g.Expect(code).To(Equal(0), output)
 	g.Expect(output).To(Equal("10.0.0.1\nabc def\n"))
-	g.Expect(w.read(t, "grenade_db.ini")).To(Equal("\n[nova]\nserver_ip=10.0.0.1\n\nuuid =  abc def \n# a = comment\nnew = value\n"))
+	g.Expect(w.read(t, "grenade_db.ini")).To(Equal("# saved: 1\n\n[nova]\nserver_ip=10.0.0.1\n\nuuid =  abc def \n# a = comment\nnew = value\n"))
 }
 
 func TestStoreTakesNamesLiterally(t *testing.T) {
@@ -132,7 +132,7 @@ func TestStoreFailureEndsAScriptUnderErrexit(t *testing.T) {
 	output, code := w.bash(t, "SAVE_DIR=/nonexistent\nset -e\nresource_save p k v\necho went on\n")
 	g.Expect(code).To(Equal(1))
 	g.Expect(output).NotTo(ContainSubstring("went on"))
-	g.Expect(output).To(ContainSubstring("cannot lock /nonexistent/.grenade_db.lock"))
+	g.Expect(output).To(ContainSubstring("cannot write the log in /nonexistent"))
 }
 
 func TestStoreSaysWhenOneProjectOverwritesWhatAnotherSaved(t *testing.T) {
@@ -156,7 +156,6 @@ resource_save network net_id 3
 		"same",
 		"WARNING: resource_save: cinder overwrites [network] net_id, which nova had saved",
 	}))
-	g.Expect(w.read(t, ".grenade_db.owners")).To(Equal("[network]\nnet_id = cinder\nother = nova\n"))
 }
 
 func TestFortyParallelSavesAllSurvive(t *testing.T) {
@@ -172,7 +171,7 @@ echo end
 `)
 	g.Expect(code).To(Equal(0), output)
 	g.Expect(output).To(Equal("end\n"))
-	g.Expect(strings.Count(w.read(t, ".grenade_db.owners"), " = ")).To(Equal(40))
+	g.Expect(strings.Count(w.read(t, "grenade_db.ini"), " = ")).To(Equal(40))
 }
 
 func TestKilledWritersLoseNothingThatWasSaved(t *testing.T) {
@@ -206,5 +205,82 @@ resource_get s after
 `)
 	g.Expect(code).To(Equal(0), output)
 	g.Expect(output).To(Equal("kill\n"))
-	g.Expect(time.Since(start)).To(BeNumerically("<", 15*time.Second)) // no lock was left behind
+	g.Expect(time.Since(start)).To(BeNumerically("<", 15*time.Second))
+}
+
+func TestStoreStartsNoProcess(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	output, code := w.bash(t, `
+set -e
+PATH=/nonexistent
+resource_save p k 1; resource_save p k 2; resource_save q k $'3\n'; resource_save p l 4
+resource_get p k; resource_get q k
+`, "GRENADE_PROJECT=nova")
+	g.Expect(code).To(Equal(0), output)
+	g.Expect(output).To(Equal("2\n3\n\n"))
+}
+
+func TestStoreLeavesTheCallersShellAsItWas(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	output, code := w.bash(t, `
+trap 'echo "ERR at $LINENO"' ERR
+IFS=:; shopt -s nocasematch nullglob; set -o errtrace -o errexit -o nounset -o noglob -o noclobber -o pipefail
+GRENADE_PROJECT=nova
+BASH_REMATCH=() REPLY=mine lines=x
+state() { set -o; shopt; trap; declare -p | grep -v -e BASH_ -e BASHPID -e ' _=' -e EPOCH -e RANDOM -e SECONDS -e PIPESTATUS -e LINENO -e FUNCNAME -e ' HIST'; }
+before=$(state)
+resource_save p Key 1; resource_save p key 2; resource_save "a b" '*' "x:y *"
+[[ $(resource_get p Key; resource_get p key; resource_get 'A B' '*'; resource_get 'a b' '*') == $'1\n2\nx:y *' ]] || echo "names are not literal"
+resource_get no such; resource_get '' ''
+before=$before after=$(unset before; state)
+IFS=$' \t\n'
+diff <(printf '%s\n' "$before" | grep -v 'declare -- before=') <(printf '%s\n' "$after")
+echo same
+`)
+	g.Expect(code).To(Equal(0), output)
+	g.Expect(output).To(Equal("same\n"))
+}
+
+func TestWhoReadsTheFileItselfNeverSeesAPartOfIt(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	output, code := w.bash(t, `
+resource_save p first 1; resource_save q last 1
+: >going
+(for i in {1..150}; do resource_save p "key$((i % 20))" "$i"; done; rm going) &
+(for i in {1..150}; do resource_save p "other$((i % 20))" "$i"; done) &
+n=0
+while [[ -e going ]]; do
+    mapfile -t ini <"$SAVE_DIR/grenade_db.ini"
+    [[ ${ini[0]} == "# saved: "* && ${ini[1]} == '[p]' && ${ini[-2]} == '[q]' && ${ini[-1]} == 'last = 1' ]] ||
+        { printf 'seen: %s\n' "${ini[@]}"; break; }
+    n=$((n + 1))
+done
+wait
+((n > 10)) || echo "read only $n times"
+for i in {0..19}; do [[ -n $(resource_get p key$i) && -n $(resource_get p other$i) ]] || echo lost $i; done
+echo end; cat "$SAVE_DIR/grenade_db.ini" | grep -c ' = '
+`)
+	g.Expect(code).To(Equal(0), output)
+	g.Expect(output).To(Equal("end\n42\n"))
+}
+
+func TestStoreLeavesAHistoryAlone(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	output, code := w.bash(t, `
+HISTTIMEFORMAT=%s
+set -o history
+resource_save p k 1
+resource_save p k 2
+set +o history
+resource_get p k
+HISTTIMEFORMAT= history | grep -c resource_save
+ls "$SAVE_DIR"; cat "$SAVE_DIR/grenade_db.ini"
+`)
+	g.Expect(code).To(Equal(0), output)
+	g.Expect(output).To(HavePrefix("2\n2\n"), output)
+	g.Expect(output).To(HaveSuffix("grenade\ngrenade_db.ini\n# saved: 2\n[p]\nk = 2\n"))
 }

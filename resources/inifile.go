@@ -3,6 +3,7 @@ package resources
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -106,6 +107,38 @@ func (f *iniFile) set(section, key, value string) {
 	}
 }
 
+// unset removes the key's line.
+func (f *iniFile) unset(section, key string) {
+	if at, _ := f.find(section, key); at >= 0 {
+		f.lines = append(f.lines[:at], f.lines[at+1:]...)
+	}
+}
+
+// savedLine is how a file of the store begins: how many lines of the log it has.
+const savedLine = "# saved: "
+
+// takeSaved takes that line off, and returns its number; 0 when there is none.
+func (f *iniFile) takeSaved() int {
+	if len(f.lines) == 0 {
+		return 0
+	}
+	digits, ok := strings.CutPrefix(f.lines[0], savedLine)
+	if !ok || len(digits) == 0 || len(digits) > 9 || strings.Trim(digits, "0123456789") != "" {
+		return 0
+	}
+	f.lines = f.lines[1:]
+	number, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0
+	}
+	return number
+}
+
+// bytesSaved is the file with that line.
+func (f *iniFile) bytesSaved(number int) []byte {
+	return append([]byte(savedLine+strconv.Itoa(number)+"\n"), f.bytes()...)
+}
+
 // section returns all keys and values of a section.
 func (f *iniFile) section(name string) map[string]string {
 	values := map[string]string{}
@@ -125,23 +158,6 @@ func (f *iniFile) section(name string) map[string]string {
 		}
 	}
 	return values
-}
-
-// remove drops every section of that name and says whether there was one.
-func (f *iniFile) remove(name string) bool {
-	var kept []string
-	inside := false
-	for _, text := range f.lines {
-		if section, ok := header(text); ok {
-			inside = section == name
-		}
-		if !inside {
-			kept = append(kept, text)
-		}
-	}
-	removed := len(kept) != len(f.lines)
-	f.lines = kept
-	return removed
 }
 
 func plain(value string) bool {
