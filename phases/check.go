@@ -15,11 +15,10 @@ import (
 )
 
 // check runs the row's phase of the project's checks, the shelled one and the native
-// one. Where they only look they do so side by side; where they make and remove
-// things, one after the other: keystone, for one, has lost a role that it had just
-// given when somebody else was given one at the same time (its cache of computed
-// assignments). The row is checked if either of them is, and each is tried whatever
-// comes of the other.
+// one, side by side: neither knows of the other's resources, and while one waits for
+// the cloud the other goes on. Keystone must not cache who has which role: given to
+// two users at a time, it loses one (debstack's configure_keystone). The row is
+// checked if either check is, and each is tried whatever comes of the other.
 func (r *Run) check(ctx context.Context, row Row) error {
 	checks := r.checksOf(row)
 	kinds := make([]string, len(checks))
@@ -27,12 +26,9 @@ func (r *Run) check(ctx context.Context, row Row) error {
 	var running sync.WaitGroup
 	for i, each := range checks {
 		kinds[i] = each.kind
-		r.progress.Waiting(each.kind + " check")
 		running.Go(func() { outcomes[i] = r.perform(ctx, row, each) })
-		if !row.Phase.ReadOnly {
-			running.Wait()
-		}
 	}
+	r.progress.Waiting(strings.Join(kinds, " and ") + " check")
 	running.Wait()
 
 	var reasons []string

@@ -166,7 +166,7 @@ function await {
         fi
         ((SECONDS < end)) || check_fail "$2 $3 is $4 within ${PATIENCE}s" "$seen"
         before=$seen
-        sleep 0.3
+        sleep 0.4
     done
 }
 

@@ -3,6 +3,7 @@ package guest
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -15,11 +16,39 @@ import (
 // AwaitStatus waits until a server has the status ("ACTIVE", "SHUTOFF") and no
 // task is under way. A server in ERROR ends it at once with nova's fault.
 func AwaitStatus(ctx context.Context, compute *gophercloud.ServiceClient, server, status string) error {
-	return resources.WaitFor(ctx, resources.Wait{Object: "server " + server + " to be " + status, Limit: activeWithin, Every: 500 * time.Millisecond},
+	return resources.WaitFor(ctx, resources.Wait{Object: "server " + server + " to be " + status, Limit: activeWithin, Every: 300 * time.Millisecond},
 		func(ctx context.Context) (resources.Progress, error) {
+			there, err := listed(ctx, compute, server, status, failedStatus)
+			if err != nil || !there {
+				return resources.Progress{Status: "not " + status}, err
+			}
 			seen, err := look(ctx, compute, server)
 			return seen.progress(status), err
 		})
+}
+
+// failedStatus is that of a server whose last action has failed for good.
+const failedStatus = "ERROR"
+
+// listed tells whether nova lists a server as one that has one of the statuses.
+// The list comes from nova's own database; to show a server nova asks neutron
+// twice, which is not done again and again while a wait lasts.
+func listed(ctx context.Context, compute *gophercloud.ServiceClient, server string, statuses ...string) (bool, error) {
+	var answer struct {
+		Servers []struct {
+			ID string `json:"id"`
+		} `json:"servers"`
+	}
+	address := compute.ServiceURL("servers") + "?" + url.Values{"status": statuses}.Encode()
+	if _, err := compute.Get(ctx, address, &answer, nil); err != nil { //nolint:bodyclose // closed by gophercloud once decoded
+		return false, fmt.Errorf("list servers that are %s: %w", strings.Join(statuses, " or "), err)
+	}
+	for _, each := range answer.Servers {
+		if each.ID == server {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // seen is what a look at a server shows.
@@ -48,7 +77,7 @@ func (s seen) progress(wanted string) resources.Progress {
 		fault = "nova tells no fault"
 	}
 	return resources.Progress{
-		Status: s.String(), Done: s.status == wanted && s.task == "", Failed: s.status == "ERROR", Fault: fault,
+		Status: s.String(), Done: s.status == wanted && s.task == "", Failed: s.status == failedStatus, Fault: fault,
 	}
 }
 
@@ -72,10 +101,13 @@ func (g Guest) AwaitAnswer(ctx context.Context, compute *gophercloud.ServiceClie
 		if answer == nil {
 			return resources.Progress{Done: true}, nil
 		}
+		progress := resources.Progress{Status: "it runs; " + answer.Error()}
+		failed, err := listed(ctx, compute, server, failedStatus)
+		if err != nil || !failed {
+			return progress, err
+		}
 		now, err := look(ctx, compute, server)
-		progress := now.progress("")
-		progress.Status += "; " + answer.Error()
-		return progress, err
+		return now.progress(""), err
 	})
 	if err == nil || ctx.Err() != nil {
 		return err

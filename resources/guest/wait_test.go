@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,16 +14,28 @@ import (
 	"grenade/resources"
 )
 
-// fakeNova has one server, which shows one state after the other.
+// fakeNova has one server, which shows one state after the other. shown counts how
+// often it was asked for the server itself, and not for a list.
 type fakeNova struct {
-	shows []map[string]any
-	looks int
+	shows        []map[string]any
+	looks, shown int
 }
 
-func (f *fakeNova) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (f *fakeNova) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	state := f.shows[min(f.looks, len(f.shows)-1)]
-	f.looks++
 	w.Header().Set("Content-Type", "application/json")
+	if request.URL.Path == "/servers" {
+		list := []any{}
+		if status, _ := state["status"].(string); slices.Contains(request.URL.Query()["status"], status) {
+			list = append(list, map[string]any{"id": "4711"})
+		} else {
+			f.looks++
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"servers": list})
+		return
+	}
+	f.looks++
+	f.shown++
 	if state == nil {
 		w.WriteHeader(http.StatusNotFound)
 		return
@@ -41,7 +54,7 @@ func newFakeNova(t *testing.T, shows ...map[string]any) (*fakeNova, *gophercloud
 }
 
 func TestAServerInErrorEndsTheWaitWithItsFault(t *testing.T) {
-	_, compute := newFakeNova(t,
+	fake, compute := newFakeNova(t,
 		map[string]any{"status": "BUILD", "OS-EXT-STS:task_state": "spawning"},
 		map[string]any{"status": "ERROR", "OS-EXT-STS:task_state": "spawning", "fault": map[string]any{"code": 500, "message": "No valid host was found."}},
 	)
@@ -50,16 +63,18 @@ func TestAServerInErrorEndsTheWaitWithItsFault(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(err).To(MatchError(And(ContainSubstring("server 4711"), ContainSubstring("No valid host was found."))))
 	g.Expect(time.Since(began)).To(BeNumerically("<", 10*time.Second))
+	g.Expect(fake.shown).To(Equal(1), "nova shows a server at neutron's cost: not while it is being built")
 }
 
 func TestAServerWithATaskUnderWayIsNotReady(t *testing.T) {
 	fake, compute := newFakeNova(t,
 		map[string]any{"status": "ACTIVE", "OS-EXT-STS:task_state": "powering-off"},
+		map[string]any{"status": "SHUTOFF", "OS-EXT-STS:task_state": "powering-off"},
 		map[string]any{"status": "SHUTOFF"},
 	)
 	g := NewWithT(t)
 	g.Expect(AwaitStatus(t.Context(), compute, "4711", "SHUTOFF")).To(Succeed())
-	g.Expect(fake.looks).To(Equal(2))
+	g.Expect(fake.looks).To(Equal(3))
 }
 
 func TestADeletionThatNovaGaveUpIsNotWaitedFor(t *testing.T) {

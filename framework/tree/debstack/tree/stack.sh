@@ -68,6 +68,7 @@ done
 write_configs() {
     local service
     for service in "${services[@]}"; do "stop_$service"; done
+    keep_python_variables ""
     install_memcached
     install_openstackclient
     configure_openstackclient
