@@ -53,7 +53,7 @@ func oddScript(dir, name string) (remarks []Oddity) {
 		return nil
 	}
 	for _, known := range scriptNames() {
-		if distance(name, known) <= 2 {
+		if Distance(name, known) <= 2 {
 			remarks = append(remarks, oddity(filepath.Join(dir, name), "is never run: did its author mean %s?", known))
 		}
 	}
@@ -75,7 +75,7 @@ func oddSteps(dir, name string) []Oddity {
 	files := upgradeFiles(path)
 	if direction != "from" && direction != "within" || match[2] != "-" {
 		for _, known := range []string{"from", "within"} {
-			if len(files) > 0 && distance(strings.ToLower(direction), known) <= 2 {
+			if len(files) > 0 && Distance(strings.ToLower(direction), known) <= 2 {
 				return []Oddity{oddity(path, "is never read: did its author mean %s-%s?", known, release)}
 			}
 		}
@@ -147,15 +147,15 @@ func meantRelease(name string) string {
 	}
 	best, at := "", 3
 	for _, candidate := range config.ReleaseNames() {
-		if d := distance(strings.ToLower(name), candidate); d < at {
+		if d := Distance(strings.ToLower(name), candidate); d < at {
 			best, at = candidate, d
 		}
 	}
 	return best
 }
 
-// distance counts the letters to insert, delete or change between two names.
-func distance(a, b string) int {
+// Distance counts the letters to insert, delete or change between two names.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
