@@ -80,6 +80,14 @@ sabotage: ## break the cloud from outside, and the right row turns red (resumabl
 bench: ## what this project costs a run: plugins that do nothing, and the store (ARGS='-thousand -tree DIR')
 	@go run ./hack/bench $(ARGS)
 
+##@ Write a plugin
+
+.PHONY: plugin-check
+plugin-check: ## what is wrong with a plugin, from its text alone (DIR='DIR...', ARGS='-tree DIR -brief', ARGS=-rules)
+	@hack/plugin-check $(ARGS) $(DIR)
+
+##@ Help
+
 .PHONY: help
 help: ## this text
 	@awk 'BEGIN { FS = ":.*## " } \

@@ -11,6 +11,7 @@ require (
 	github.com/sirupsen/logrus v1.10.2
 	github.com/ulikunitz/xz v0.5.17
 	golang.org/x/sys v0.47.0
+	mvdan.cc/sh/v3 v3.13.1
 )
 
 require (

@@ -29,7 +29,7 @@ func scriptNames() []string {
 func CheckScripts(ctx context.Context, plugins []Plugin) error {
 	var mistakes []error
 	for _, dir := range dirsOf(plugins) {
-		checked, err := filesToParse(dir)
+		checked, err := ShellFiles(dir)
 		if err != nil {
 			mistakes = append(mistakes, err)
 		}
@@ -52,9 +52,9 @@ func dirsOf(plugins []Plugin) []string {
 	return dirs
 }
 
-// filesToParse lists the plugin's shell: settings, scripts, and what
-// upgrade_project sources.
-func filesToParse(dir string) ([]string, error) {
+// ShellFiles lists the shell of a plugin's directory that is there: settings, the
+// scripts that a run executes, and what upgrade_project sources.
+func ShellFiles(dir string) ([]string, error) {
 	names := append([]string{settingsName}, scriptNames()...)
 	for _, pattern := range []string{"from-*/upgrade-*", "within-*/upgrade-*"} {
 		matches, err := filepath.Glob(filepath.Join(escapeGlob(dir), pattern))

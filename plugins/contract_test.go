@@ -202,7 +202,7 @@ func TestContractOddities(t *testing.T) {
 	g := NewWithT(t)
 	c := loadContract(t)
 	g.Expect(CheckScripts(t.Context(), c.found)).To(Succeed())
-	g.Expect(Oddities(c.found)).To(ConsistOf(
+	g.Expect(remarks(Oddities(c.found))).To(ConsistOf(
 		fmt.Sprintf("%s/from-epoxy can never match: epoxy is no release of a branch; did its author mean from-2025.1?", c.dir("09-steps")),
 		c.dir("10-typos")+"/resource.sh is never run: did its author mean resources.sh?",
 		c.dir("10-typos")+"/shutdhown.sh is never run: did its author mean shutdown.sh?",

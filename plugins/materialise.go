@@ -51,6 +51,16 @@ func Materialise(grenadeDir string) error {
 	return nil
 }
 
+// Shell is what GRENADE_DIR holds besides the in-tree plugins: grenaderc, functions
+// and inc/, as they are embedded.
+func Shell() (fs.FS, error) {
+	shell, err := fs.Sub(files, shellDir)
+	if err != nil {
+		return nil, fmt.Errorf("the embedded shell: %w", err)
+	}
+	return shell, nil
+}
+
 // InTreeFile returns a file of an in-tree plugin by its path below plugins/, such
 // as "50_neutron/probe.py", for checks that use it without a GRENADE_DIR.
 func InTreeFile(name string) ([]byte, error) {

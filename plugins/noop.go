@@ -132,23 +132,33 @@ func (j *judge) onlyTalkFollows(command traced) bool {
 func (j *judge) harmless(command traced) bool {
 	name := command.name()
 	switch name {
-	case ":", "true", "false", "test", "[", "[[", "((", "case", "for", "select",
-		"set", "shopt", "source", ".", "local", "declare", "typeset", "readonly", "export", "unset", "let",
-		"shift", "getopts", "return", "break", "continue", "exit", "trap", "eval", "read", "mapfile", "readarray",
-		"cd", "pwd", "dirname", "basename", "readlink", "realpath", "date", "sleep", "type", "umask",
-		// Questions to the harness and the tree. upgrade_project sources files of
-		// the plugin, whose commands are looked at.
-		"source_quiet", "resource_get", "upgrade_project", "is_service_enabled", "trueorfalse", "get_release_name_from_branch":
-		return true
 	case "echo", "printf", "echo_summary":
 		return !j.redirects(command)
 	case "exec":
 		return command.text == "exec" && !j.redirects(command)
 	case "command":
 		return strings.HasPrefix(command.text, "command -v ") || strings.HasPrefix(command.text, "command -V ")
+	case "upgrade_project":
+		return true // it sources files of the plugin, whose commands are looked at
 	}
 	// What a function of the plugin does is recorded as well.
-	return assignment.MatchString(command.text) || j.defines(name)
+	return OnlyLooks(name) || assignment.MatchString(command.text) || j.defines(name)
+}
+
+// OnlyLooks tells whether a command of that name changes nothing outside the
+// script: it looks at variables, steers the shell, sources a file, or asks the
+// harness and the tree. Commands that talk (echo) are not among them: where they
+// write to is another question.
+func OnlyLooks(name string) bool {
+	switch name {
+	case ":", "true", "false", "test", "[", "[[", "((", "case", "for", "select",
+		"set", "shopt", "source", ".", "local", "declare", "typeset", "readonly", "export", "unset", "let",
+		"shift", "getopts", "return", "break", "continue", "exit", "trap", "eval", "read", "mapfile", "readarray",
+		"cd", "pwd", "dirname", "basename", "readlink", "realpath", "date", "sleep", "type", "umask",
+		"source_quiet", "resource_get", "is_service_enabled", "trueorfalse", "get_release_name_from_branch":
+		return true
+	}
+	return false
 }
 
 var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(?:\[[^]]*\])?\+?=`)

@@ -11,12 +11,27 @@ import (
 	"grenade/framework/config"
 )
 
+// Oddity is a remark on a file or directory of a plugin.
+type Oddity struct {
+	Path string
+	// Remark reads on from the path: "is never run: …".
+	Remark string
+}
+
+// String is the remark as it stands in a report.
+func (o Oddity) String() string { return o.Path + " " + o.Remark }
+
+// oddity makes one, from what fmt.Sprintf makes of the rest.
+func oddity(path, format string, args ...any) Oddity {
+	return Oddity{Path: path, Remark: fmt.Sprintf(format, args...)}
+}
+
 // Oddities returns remarks on files that look as if they were meant for a run,
 // but that neither this project nor upstream ever executes: a "resource.sh", a
 // from-<release> directory of a release that does not exist. They belong into
 // the run's report.
-func Oddities(plugins []Plugin) []string {
-	var remarks []string
+func Oddities(plugins []Plugin) []Oddity {
+	var remarks []Oddity
 	for _, dir := range dirsOf(plugins) {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -33,13 +48,13 @@ func Oddities(plugins []Plugin) []string {
 	return remarks
 }
 
-func oddScript(dir, name string) (remarks []string) {
+func oddScript(dir, name string) (remarks []Oddity) {
 	if slices.Contains(scriptNames(), name) || !strings.HasSuffix(name, ".sh") {
 		return nil
 	}
 	for _, known := range scriptNames() {
-		if distance(name, known) <= 2 {
-			remarks = append(remarks, fmt.Sprintf("%s is never run: did its author mean %s?", filepath.Join(dir, name), known))
+		if Distance(name, known) <= 2 {
+			remarks = append(remarks, oddity(filepath.Join(dir, name), "is never run: did its author mean %s?", known))
 		}
 	}
 	return remarks
@@ -50,7 +65,7 @@ func oddScript(dir, name string) (remarks []string) {
 var stepDir = regexp.MustCompile(`^([A-Za-z]{3,8})([-_ ])(.+)$`)
 
 // oddSteps looks at a directory of steps, as upgrade_project does.
-func oddSteps(dir, name string) []string {
+func oddSteps(dir, name string) []Oddity {
 	match := stepDir.FindStringSubmatch(name)
 	if match == nil {
 		return nil
@@ -60,21 +75,21 @@ func oddSteps(dir, name string) []string {
 	files := upgradeFiles(path)
 	if direction != "from" && direction != "within" || match[2] != "-" {
 		for _, known := range []string{"from", "within"} {
-			if len(files) > 0 && distance(strings.ToLower(direction), known) <= 2 {
-				return []string{fmt.Sprintf("%s is never read: did its author mean %s-%s?", path, known, release)}
+			if len(files) > 0 && Distance(strings.ToLower(direction), known) <= 2 {
+				return []Oddity{oddity(path, "is never read: did its author mean %s-%s?", known, release)}
 			}
 		}
 		return nil // something else
 	}
 	if _, known := config.Ordinal(release); !known && release != config.Master {
-		remark := fmt.Sprintf("%s can never match: %s is no release of a branch", path, release)
+		remark := oddity(path, "can never match: %s is no release of a branch", release)
 		if meant := meantRelease(release); meant != "" {
-			remark += fmt.Sprintf("; did its author mean %s-%s?", direction, meant)
+			remark.Remark += fmt.Sprintf("; did its author mean %s-%s?", direction, meant)
 		}
-		return []string{remark}
+		return []Oddity{remark}
 	}
 	if len(files) == 0 {
-		return []string{path + " holds no upgrade-<project>, so nothing in it is ever read"}
+		return []Oddity{oddity(path, "holds no upgrade-<project>, so nothing in it is ever read")}
 	}
 	return oddUpgradeFiles(dir, name, files)
 }
@@ -95,7 +110,7 @@ func upgradeFiles(dir string) []string {
 // upgradeCall is a call of upgrade_project and the project that it names.
 var upgradeCall = regexp.MustCompile(`(?m)^[^#\n]*\bupgrade_project[ \t]+(\S+)`)
 
-func oddUpgradeFiles(dir, name string, projects []string) (remarks []string) {
+func oddUpgradeFiles(dir, name string, projects []string) (remarks []Oddity) {
 	script, err := os.ReadFile(filepath.Join(dir, "upgrade.sh"))
 	if err != nil {
 		return nil // a plugin without an upgrade.sh is told elsewhere
@@ -108,7 +123,7 @@ func oddUpgradeFiles(dir, name string, projects []string) (remarks []string) {
 	for _, project := range projects {
 		path := filepath.Join(dir, name, "upgrade-"+project)
 		if !computed && !slices.Contains(called, project) {
-			remarks = append(remarks, fmt.Sprintf("%s is never read: upgrade.sh does not call upgrade_project %s", path, project))
+			remarks = append(remarks, oddity(path, "is never read: upgrade.sh does not call upgrade_project %s", project))
 			continue
 		}
 		text, err := os.ReadFile(path)
@@ -117,7 +132,7 @@ func oddUpgradeFiles(dir, name string, projects []string) (remarks []string) {
 		}
 		function := "configure_" + project + "_upgrade"
 		if !strings.Contains(string(text), function) {
-			remarks = append(remarks, fmt.Sprintf("%s does not define %s, which upgrade_project calls", path, function))
+			remarks = append(remarks, oddity(path, "does not define %s, which upgrade_project calls", function))
 		}
 	}
 	return remarks
@@ -132,15 +147,15 @@ func meantRelease(name string) string {
 	}
 	best, at := "", 3
 	for _, candidate := range config.ReleaseNames() {
-		if d := distance(strings.ToLower(name), candidate); d < at {
+		if d := Distance(strings.ToLower(name), candidate); d < at {
 			best, at = candidate, d
 		}
 	}
 	return best
 }
 
-// distance counts the letters to insert, delete or change between two names.
-func distance(a, b string) int {
+// Distance counts the letters to insert, delete or change between two names.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

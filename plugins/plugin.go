@@ -44,31 +44,52 @@ func (p Plugin) Place() string { return fmt.Sprintf("%s:%d", p.SettingsFile, p.L
 // name that is in the plan's own vocabulary (reserved), malformed or registered
 // twice is an error; the error joins one config.Mistake per case.
 func Scan(grenadeDir string, external, reserved []string) ([]Plugin, error) {
-	var found []Plugin
-	var mistakes []error
-	inTree, err := inTreeDirs()
+	found, err := InTree(grenadeDir)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range inTree {
+	var mistakes []error
+	for _, dir := range external {
+		registered, err := Registered(dir)
+		if err != nil {
+			mistakes = append(mistakes, err)
+		}
+		found = append(found, registered...)
+	}
+	mistakes = append(mistakes, CheckNames(found, reserved))
+	return found, errors.Join(mistakes...)
+}
+
+// InTree returns what the in-tree plugins register, in their order, with the
+// directories that they have below GRENADE_DIR.
+func InTree(grenadeDir string) ([]Plugin, error) {
+	names, err := inTreeDirs()
+	if err != nil {
+		return nil, err
+	}
+	var found []Plugin
+	for _, name := range names {
 		text, err := files.ReadFile(name + "/" + settingsName)
 		if err != nil {
 			return nil, fmt.Errorf("in-tree plugin %s: %w", name, err)
 		}
 		found = append(found, registered(filepath.Join(grenadeDir, projectsDir, name), string(text))...)
 	}
-	for _, dir := range external {
-		text, err := os.ReadFile(filepath.Join(dir, settingsName))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			mistakes = append(mistakes, &config.Mistake{File: filepath.Join(dir, settingsName), Message: err.Error()})
-		default:
-			found = append(found, registered(dir, string(text))...)
-		}
+	return found, nil
+}
+
+// Registered returns what the settings in a directory register, as far as their
+// text tells; none when there are none. Settings that cannot be read are a
+// config.Mistake.
+func Registered(dir string) ([]Plugin, error) {
+	text, err := os.ReadFile(filepath.Join(dir, settingsName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	mistakes = append(mistakes, checkNames(found, reserved)...)
-	return found, errors.Join(mistakes...)
+	if err != nil {
+		return nil, &config.Mistake{File: filepath.Join(dir, settingsName), Message: err.Error()}
+	}
+	return registered(dir, string(text)), nil
 }
 
 const settingsName = "settings"
@@ -104,7 +125,10 @@ func registered(dir, text string) []Plugin {
 	return found
 }
 
-func checkNames(found []Plugin, reserved []string) []error {
+// CheckNames looks at the names of projects: those that are the plan's own words
+// (reserved), malformed ones, and those that two plugins register. The error joins
+// one config.Mistake per case.
+func CheckNames(found []Plugin, reserved []string) error {
 	var mistakes []error
 	first := map[string]Plugin{}
 	for _, plugin := range found {
@@ -127,5 +151,5 @@ func checkNames(found []Plugin, reserved []string) []error {
 		}
 		first[plugin.Project] = plugin
 	}
-	return mistakes
+	return errors.Join(mistakes...)
 }

@@ -131,6 +131,12 @@ func interpreterOf(script string) (string, error) {
 	return rest, nil
 }
 
+// IsBash tells whether bash reads a script.
+func IsBash(script string) (bool, error) {
+	interpreter, err := interpreterOf(script)
+	return err == nil && isBash(interpreter), err
+}
+
 // isBash tells whether bash reads a script with this "#!" line. Called sh, bash
 // reads no BASH_ENV and leaves no trace.
 func isBash(interpreter string) bool {

@@ -24,6 +24,9 @@ func NewTree() (Tree, error) {
 	return Tree{files: files}, nil
 }
 
+// Files are the tree's files, to be read.
+func (t Tree) Files() fs.FS { return t.files }
+
 // Services reads what the tree's libs declare about themselves; the error belongs to ErrSetting.
 func (t Tree) Services() (Services, error) { return readServices(t.files) }
 
