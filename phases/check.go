@@ -16,9 +16,9 @@ import (
 
 // check runs the row's phase of the project's checks, the shelled one and the native
 // one, side by side: neither knows of the other's resources, and while one waits for
-// the cloud the other goes on. Keystone must not cache who has which role: given to
-// two users at a time, it loses one (debstack's configure_keystone). The row is
-// checked if either check is, and each is tried whatever comes of the other.
+// the cloud the other goes on. One that is resources.Solitary waits for the other to
+// end first, unless both only look. The row is checked if either check is, and each
+// is tried whatever comes of the other.
 func (r *Run) check(ctx context.Context, row Row) error {
 	checks := r.checksOf(row)
 	kinds := make([]string, len(checks))
@@ -26,6 +26,9 @@ func (r *Run) check(ctx context.Context, row Row) error {
 	var running sync.WaitGroup
 	for i, each := range checks {
 		kinds[i] = each.kind
+		if _, solitary := each.check.(resources.Solitary); solitary && !row.Phase.ReadOnly {
+			running.Wait()
+		}
 		running.Go(func() { outcomes[i] = r.perform(ctx, row, each) })
 	}
 	r.progress.Waiting(strings.Join(kinds, " and ") + " check")

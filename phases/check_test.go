@@ -3,6 +3,8 @@ package phases
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -37,6 +39,47 @@ func TestBothKindsOfCheckRunWhateverComesOfTheOther(t *testing.T) {
 			g.Expect(settled.Outcome).To(Equal(report.Failed))
 			g.Expect(settled.Failure.Message).To(ContainSubstring("native check"))
 			g.Expect(run.ran(t)).To(Equal([]string{"a create"}))
+		})
+	}
+}
+
+// watchingCheck sees whether the script has ended when it begins to create.
+type watchingCheck struct {
+	resources.Check
+	sees func() bool
+	saw  bool
+}
+
+func (w *watchingCheck) Create(context.Context) error {
+	w.saw = w.sees()
+	return nil
+}
+
+type solitaryCheck struct{ *watchingCheck }
+
+func (solitaryCheck) Solitary() {}
+
+func TestASolitaryCheckWaitsForTheOtherOne(t *testing.T) {
+	for _, solitary := range []bool{true, false} {
+		t.Run(fmt.Sprint(solitary), func(t *testing.T) {
+			g := NewWithT(t)
+			run := ordered(t, "a")
+			ended := run.Config.StackRoot + "/ended"
+			script := "#!/bin/bash\nsleep 0.5\n: >" + ended + "\n"
+			g.Expect(os.WriteFile(run.Config.StackRoot+"/a/resources.sh", []byte(script), 0o755)).To(Succeed())
+			native := &watchingCheck{sees: func() bool {
+				_, err := os.Stat(ended)
+				return err == nil
+			}}
+			run.checks = func(resources.Cloud) map[string]resources.Check {
+				if solitary {
+					return map[string]resources.Check{"a": solitaryCheck{native}}
+				}
+				return map[string]resources.Check{"a": native}
+			}
+			phase, _ := PhaseByID(Create)
+			g.Expect(run.Do(t.Context(), Row{Phase: phase, Project: "a"}).Outcome).To(Equal(report.Passed))
+			g.Expect(native.saw).To(Equal(solitary))
 		})
 	}
 }

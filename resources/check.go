@@ -36,3 +36,9 @@ type Check interface {
 	// Destroy removes everything and makes sure that it is gone.
 	Destroy(ctx context.Context) error
 }
+
+// Solitary is what a Check is, too, that makes and removes nothing while the
+// project's other check does.
+type Solitary interface {
+	Solitary()
+}

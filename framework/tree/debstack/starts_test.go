@@ -62,6 +62,7 @@ apparmor-hat = none
 enable-threads = true
 processes = 1
 skip-atexit-teardown = true
+worker-reload-mercy = 3
 threads = 4
 wsgi-file = /usr/bin/api
 `))
