@@ -184,10 +184,11 @@ func (c *Cloud) ensureTarget(ctx context.Context, cache *Cache) {
 }
 
 // want is the root of a side. It holds every service that the tree knows and
-// the archive has, so that one root serves every selection.
+// the archive has, and the projects of enabled plugins, so that one root serves
+// every selection.
 func (c *Cloud) want(side config.Side) Want {
 	release := c.release(side)
-	there := slices.DeleteFunc(slices.Clone(c.known), func(lib Service) bool { return slices.Contains(c.leftOut[side], lib.Name) })
+	there := slices.DeleteFunc(c.known.installed(c.options.Checkouts), func(lib Service) bool { return slices.Contains(c.leftOut[side], lib.Name) })
 	return Want{
 		Release: release.Name, Suite: release.Suite, Packages: append(NodePackages(), there.Packages(release.Number)...), Extra: c.extra[side],
 	}
@@ -434,6 +435,10 @@ func (c *Cloud) unitReport() (tree.UnitReport, error) {
 	for _, name := range c.saved.Services {
 		service, known := c.known.Find(name)
 		if !known {
+			continue
+		}
+		if service.FromPlugin {
+			units.Differences = append(units.Differences, name+": its plugin writes its units, on both sides")
 			continue
 		}
 		difference, err := UnitDifference(c.saved.BaseRoot, c.saved.TargetRoot, service)
