@@ -115,6 +115,9 @@ func UpgradesAfter(project string) ([]string, error) {
 // Start makes the node: base root, boot, trees. The target's root is built
 // beside it, and first needed by PrepareTarget.
 func (c *Cloud) Start(ctx context.Context, services []string) (err error) {
+	if err := c.known.checkTogether(services, c.options.Checkouts); err != nil {
+		return err
+	}
 	cache, mirror, err := c.cache(ctx)
 	if err != nil {
 		return err

@@ -32,13 +32,16 @@ import (
 // Lists are separated by blanks; a line may be repeated. Libs of the infrastructure declare packages and state only.
 // projects/<name> declares the same of a project that its own plugin installs, configures and starts (see projects.go), and
 //
+//	# not-with: <lib>: <reason>        a lib that cannot be in the same cloud
 //	# wsgi: <module:name> <script>     the script that stands for a WSGI module, in releases that have no such module
 type Service struct {
 	Name string
 	File string // for messages: lib/<name>
 	// FromPlugin: its plugin brings its units, the same ones on both sides.
 	FromPlugin bool
-	Requires   []string
+	// NotWith are libs that cannot be in the same cloud; name to reason.
+	NotWith  map[string]string
+	Requires []string
 	// UpgradesAfter are the libs that must have been upgraded before it is.
 	UpgradesAfter []string
 	Services      []string
@@ -65,7 +68,7 @@ var headerLine = regexp.MustCompile(`^# ?([a-z]+(?:-[a-z]+)*):(?:[ \t]+(.*))?$`)
 // parseHeader reads the head of a lib: its first lines up to the first that is neither comment nor blank. Mistakes
 // name file and line; all are reported at once, as messages.
 func parseHeader(file, text string) (Service, []string) {
-	s := Service{Name: path.Base(file), File: file, UnitsAdded: map[string]string{}, UnitsRemoved: map[string]string{}, UnitsOwn: map[string]string{}, PackagesSince: map[string][]string{}, Helpers: map[string][]string{}}
+	s := Service{Name: path.Base(file), File: file, UnitsAdded: map[string]string{}, UnitsRemoved: map[string]string{}, UnitsOwn: map[string]string{}, NotWith: map[string]string{}, PackagesSince: map[string][]string{}, Helpers: map[string][]string{}}
 	var mistakes []string
 	number := 0
 	for line := range strings.Lines(text) {
@@ -131,6 +134,8 @@ func (s *Service) set(key, value string) error {
 			return fmt.Errorf("%q is not the path of a URL", value)
 		}
 		s.Health = value
+	case "not-with":
+		return declare(s.NotWith, value)
 	case "wsgi":
 		if module, _, ok := strings.Cut(value, " "); !ok || len(words) != 2 || !strings.Contains(module, ":") {
 			return fmt.Errorf("%q is not \"<module>:<name> <script>\"", value)

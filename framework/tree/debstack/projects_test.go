@@ -70,3 +70,24 @@ func TestTheDefaultCloudsRootsHoldNoProjects(t *testing.T) {
 	g.Expect(services.installed(nil)).To(HaveLen(len(services) - len(listed)))
 	g.Expect(services.installed(all)).To(HaveLen(len(services)))
 }
+
+func TestAPluginThatCannotBeBesideAServiceIsRefusedBeforeAnythingIsBuilt(t *testing.T) {
+	g := NewWithT(t)
+	notes, mistakes := parseHeader("projects/notes", "# not-with: horizon: it has the port\n")
+	g.Expect(mistakes).To(BeEmpty())
+	notes.FromPlugin = true
+	services, enabled := Services{{Name: "horizon"}, notes}, []tree.Checkout{{Name: "notes"}}
+	g.Expect(services.checkTogether([]string{"horizon"}, nil)).To(Succeed())
+	g.Expect(services.checkTogether([]string{"keystone", "notes"}, enabled)).To(Succeed())
+	err := services.checkTogether([]string{"horizon"}, enabled)
+	g.Expect(err).To(MatchError(ErrSetting))
+	g.Expect(err).To(MatchError(ContainSubstring("the plugin notes cannot be in one cloud with horizon: it has the port; leave one of them out")))
+}
+
+// A selection of the project alone brings what its service needs.
+func TestWhatAPluginsProjectRequiresIsKnownBeforeThereIsACloud(t *testing.T) {
+	g := NewWithT(t)
+	g.Expect(Requires([]string{"designate"})).To(Equal([]string{"keystone", "designate"}))
+	g.Expect(Requires([]string{"barbican"})).To(ContainElements("keystone", "nova", "barbican"))
+	g.Expect(Requires([]string{"heat"})).To(Equal([]string{"heat"}))
+}
