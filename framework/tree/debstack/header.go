@@ -34,6 +34,7 @@ import (
 //
 //	# not-with: <lib>: <reason>        a lib that cannot be in the same cloud
 //	# wsgi: <module:name> <script>     the script that stands for a WSGI module, in releases that have no such module
+//	# renamed: <file> <section>/<option> <section>/<option>   what a release in between read by both names
 type Service struct {
 	Name string
 	File string // for messages: lib/<name>
@@ -139,6 +140,10 @@ func (s *Service) set(key, value string) error {
 	case "wsgi":
 		if module, _, ok := strings.Cut(value, " "); !ok || len(words) != 2 || !strings.Contains(module, ":") {
 			return fmt.Errorf("%q is not \"<module>:<name> <script>\"", value)
+		}
+	case "renamed":
+		if len(words) != 3 || !strings.Contains(words[1], "/") || !strings.Contains(words[2], "/") {
+			return fmt.Errorf("%q is not \"<file> <section>/<option> <section>/<option>\"", value)
 		}
 	case "shellcheck":
 		// A directive of that tool has the same shape.

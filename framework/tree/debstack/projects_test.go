@@ -41,10 +41,11 @@ func TestMistakesInProjectsAreReportedWithThoseInLibs(t *testing.T) {
 	g := NewWithT(t)
 	_, err := Tree{files: fstest.MapFS{
 		"lib/notes":      {Data: []byte("# port: x\n")},
-		"projects/notes": {Data: []byte("# what it is\n# wsgi: notes-wsgi\n# requires: heat\n")},
+		"projects/notes": {Data: []byte("# what it is\n# wsgi: notes-wsgi\n# renamed: notes.conf a b\n# requires: heat\n")},
 	}}.Services()
 	g.Expect(err).To(MatchError(And(ContainSubstring(`lib/notes:1: port "x"`),
 		ContainSubstring(`projects/notes:2: "notes-wsgi" is not "<module>:<name> <script>"`),
+		ContainSubstring(`projects/notes:3: "notes.conf a b" is not "<file> <section>/<option> <section>/<option>"`),
 		ContainSubstring("projects/notes: the tree has a lib/notes, too"),
 		ContainSubstring("projects/notes: requires heat, but the tree has no lib/heat"))))
 }

@@ -109,3 +109,20 @@ aliased_unit bind9; aliased_unit bind9.service; aliased_unit apache2; restart_se
 	g.Expect(said).To(Equal("named.service\nnamed.service\napache2\n"))
 	g.Expect(node.calls()).To(Equal("systemctl restart named.service\nsystemctl start apache2\n"))
 }
+
+func TestAnOptionIsRenamedForATargetThatDoesNotReadTheOldName(t *testing.T) {
+	g := NewWithT(t)
+	node := newFakeNode(t, "")
+	node.write("stack/old/devstack/projects/notes", `# projects/notes: a fixture.
+# renamed: notes.conf DEFAULT/sql_connection database/connection
+# renamed: notes.conf DEFAULT/never database/set
+# renamed: elsewhere.conf DEFAULT/a b/c
+`)
+	node.write("stack/notes.conf", "[DEFAULT]\nsql_connection = mysql://a?b=c&d\n")
+	for _, want := range []string{"NODE/stack/notes.conf: database/connection has the value of DEFAULT/sql_connection, which this release does not read\n", ""} {
+		said, err := node.script("set -u; source lib/target; rename_options notes $STACK_ROOT")
+		g.Expect(err).NotTo(HaveOccurred(), said)
+		g.Expect(said).To(Equal(want))
+		g.Expect(node.read("stack/notes.conf")).To(Equal("[DEFAULT]\nsql_connection = mysql://a?b=c&d\n\n[database]\nconnection = mysql://a?b=c&d\n"))
+	}
+}
