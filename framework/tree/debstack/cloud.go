@@ -351,6 +351,7 @@ func (c *Cloud) localrc(side config.Side) []Setting {
 		{"REGION_NAME", region},
 		{"FLOATING_RANGE", settings.FloatingRange.String()},
 		{"GUEST_DIR", guestDir(settings)},
+		{"DEFAULT_IMAGE_NAME", guestImage},
 		{"ENABLED_SERVICES", strings.Join(c.Enabled(), ",")},
 		{"DEBSTACK_SIDE", string(side)},
 		{"DEBSTACK_RELEASE", release.Name},

@@ -30,7 +30,7 @@ enable_service api-of-notes notes-engine
 	n.write("stack/old/notes/devstack/plugin.sh", `XTRACE=$(set +o | grep xtrace)
 set +o xtrace
 function install_notes {
-    git_clone $NOTES_REPO $DEST/notes master
+    RECLONE=True git_clone $NOTES_REPO $DEST/notes master
     setup_develop $DEST/notes
 }
 echo "$1 $2: $NOTES_COLOUR after ${notes_phase:-nothing}" >>$DEST/phases

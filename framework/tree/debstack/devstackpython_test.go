@@ -18,13 +18,14 @@ func TestInstallingFromSourceMeansDebianPackages(t *testing.T) {
 		},
 		"a library's checkout":      {lines: `setup_dev_lib -bindep python-notesclient; echo done`, want: "done\n"},
 		"libraries":                 {lines: `pip_install -U 'python-notesclient>=1.0' oslo_log; pip_install_gr pymemcache; echo done`, want: "done\n"},
+		"what is no library here":   {lines: `python_package uWSGI`, want: "uwsgi-plugin-python3\n"},
 		"a library that is missing": {lines: `pip_install_gr Not.There`, want: "package python3-not.there is not in the root", fails: true},
 		"nobody's checkout":         {lines: `setup_package /elsewhere/missing -e`, want: "does not know those of /elsewhere/missing: projects/missing would name them", fails: true},
 		"a list of requirements":    {lines: `pip_install -r requirements.txt`, want: "reads no list of pip's: -r requirements.txt", fails: true},
-		"a clone of a project":      {lines: `git_clone https://nowhere.example/notes $DEST/notes master`, want: "notes is not cloned: it comes from Debian packages\n"},
+		"a clone of a project":      {lines: `git_clone https://nowhere.example/notes $DEST/notes master`, want: "notes is neither cloned nor updated: it comes from Debian packages\n"},
 		"a clone of a library": {
 			lines: `GITREPO[python-notesclient]=x GITBRANCH[python-notesclient]=y GITDIR[python-notesclient]=$DEST/python-notesclient; git_clone_by_name python-notesclient`,
-			want:  "python-notesclient is not cloned: it comes from Debian packages\n",
+			want:  "python-notesclient is neither cloned nor updated: it comes from Debian packages\n",
 		},
 		"a service that has no lib": {
 			lines: `install_notes() { echo its own; setup_develop $DEST/notes; }; stack_install_service notes`, want: "its own\n",

@@ -29,6 +29,10 @@ func NewGuestBuilder(packages *Mmdebstrap) (*GuestBuilder, error) {
 	return &GuestBuilder{unpack: packages, recipe: recipe}, nil
 }
 
+// guestImage is what the image of the guest is called in the cloud. Native checks ask for it by this name, while plugins name
+// images that this cloud does not have.
+const guestImage = "grenade-guest"
+
 // GuestPackages are what a guest is made of, on this machine's architecture.
 func GuestPackages() []string { return guest.Packages(debianArchitecture()) }
 
