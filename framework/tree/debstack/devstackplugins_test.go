@@ -2,6 +2,7 @@ package debstack
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -99,6 +100,26 @@ stack test-config: blue after extra
 	g.Expect(err).NotTo(HaveOccurred(), said)
 	g.Expect(node.dir + "/running/devstack@notes-engine").NotTo(BeAnExistingFile())
 	g.Expect(node.read("stack/old/phases")).To(HaveSuffix("unstack : blue after nothing\nclean : blue after nothing\n"))
+}
+
+// Plugins make accounts in post-config, and change the configs of services that must not have started yet.
+func TestKeystoneIsUpAndNothingElseWhenPluginsConfigure(t *testing.T) {
+	g := NewWithT(t)
+	node := newFakeNode(t, "enable_service key placement-api\n"+enableNotes)
+	node.write("etc/keystone/keystone-uwsgi.ini", "processes = 8\n")
+	node.write("etc/placement/placement-api-uwsgi.ini", "processes = 8\n")
+	node.write("stack/old/devstack/tools/accounts.py", "import sys\nfor line in sys.stdin: print(line, end='')\n")
+	node.write("stack/old/notes/devstack/plugin.sh", `if [[ $2 == post-config || $2 == extra ]]; then
+    { echo "$2 with $(cd $NODE/running; echo *)"; create_service_user notes admin; } >>$DEST/phases
+fi
+`)
+	said, err := node.run("./stack.sh")
+	g.Expect(err).NotTo(HaveOccurred(), said)
+	const account = "user notes d Default \n"
+	g.Expect(node.read("stack/old/phases")).To(Equal("post-config with keystone memcached openstack-cli\n" + account +
+		"extra with keystone memcached openstack-cli placement-api\n" + account))
+	g.Expect(said).To(MatchRegexp(`(?s)keystone: start until it answers\n.*all accounts and endpoints\n.*plugins: stack post-config\n.*placement: start\n.*plugins: stack extra\n`))
+	g.Expect(strings.Count(said, "keystone: start")).To(Equal(1))
 }
 
 func TestStackShWithoutPluginsDoesNothingForThem(t *testing.T) {
