@@ -182,12 +182,22 @@ func TestWhatAPluginCannotDoHereEndsStackSh(t *testing.T) {
 	}
 }
 
-func TestACloudThatIsThereIsNotStartedAgainWithoutItsPlugins(t *testing.T) {
+func TestACloudThatIsThereIsStartedAgainWithWhatItsPluginsHaveMade(t *testing.T) {
 	g := NewWithT(t)
 	node := newFakeNode(t, enableNotes)
 	node.notesPlugin()
 	said, err := node.run("./stack.sh", "--again")
 	g.Expect(err).To(HaveOccurred())
-	g.Expect(said).To(ContainSubstring("--again cannot start what plugins have started: notes"))
-	g.Expect(node.read("stack/old/phases")).To(BeEmpty())
+	g.Expect(said).To(ContainSubstring("plugin notes has no function start_notes, so it cannot be started again"))
+
+	node.write("etc/notes/ours", "")
+	node.write("stack/old/notes/devstack/override-defaults", `NOTES_COLOUR=red
+start_notes() { false | run_process notes-engine "$NOTES_BIN_DIR/notes-engine $nothing"; }
+`)
+	said, err = node.run("./stack.sh", "--again")
+	g.Expect(err).NotTo(HaveOccurred(), said)
+	g.Expect(seconds.ReplaceAllString(said, "")).To(ContainSubstring("\n  memcached: start\n  plugins: start\n           the cloud is up"))
+	g.Expect(node.read("stack/old/phases")).To(HaveSuffix("again : red after nothing\n"))
+	g.Expect(node.dir + "/etc/notes/ours").To(BeAnExistingFile())
+	g.Expect(node.dir + "/running/devstack@notes-engine").To(BeAnExistingFile())
 }

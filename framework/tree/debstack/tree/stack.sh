@@ -53,7 +53,6 @@ for name in ADMIN_PASSWORD DATABASE_PASSWORD RABBIT_PASSWORD SERVICE_PASSWORD; d
 done
 mkdir -p "$LOGDIR" "$SERVICE_DIR" 2>/dev/null || sudo install -d -o "$STACK_USER" "$LOGDIR" "$SERVICE_DIR"
 if has_plugins; then
-    [[ -z $AGAIN ]] || die $LINENO "--again cannot start what plugins have started: ${DEVSTACK_PLUGINS#,}"
     mkdir -p "$DATA_DIR"
     run_phase source
 fi
@@ -148,9 +147,12 @@ bring_up_nova() {
     milestone nova
 }
 
+# plugins_begin: there are plugins that have to do what a new cloud needs of them.
+plugins_begin() { has_plugins && [[ -z $AGAIN ]]; }
+
 # plugin_phase MODE PHASE: a phase of DevStack's, in which plugins do what they have to do.
 plugin_phase() {
-    ! has_plugins || step_here "plugins: $*" run_phase "$@"
+    ! plugins_begin || step_here "plugins: $*" run_phase "$@"
 }
 
 # plugins_post_config: the plugins' configs, and what local.conf says of them. Here keystone is up, and nothing that plugins
@@ -162,7 +164,7 @@ plugins_post_config() {
     step "local.conf: post-config" merge_config_group "$TOP_DIR/local.conf" post-config
 }
 
-if has_plugins; then
+if plugins_begin; then
     for name in ${DEVSTACK_PLUGINS//,/ }; do
         ! is_packaged "$name" || empty_project_conf "$name"
     done
@@ -170,14 +172,14 @@ fi
 plugin_phase stack pre-install
 if_new step "packages and config" write_configs
 plugin_phase stack install
-if has_plugins; then step "local.conf: post-config, before plugins" merge_config_group "$TOP_DIR/local.conf" post-config; fi
+if plugins_begin; then step "local.conf: post-config, before plugins" merge_config_group "$TOP_DIR/local.conf" post-config; fi
 start_openstackclient
 async_run rabbit bring_up_rabbit
 async_run memcached bring_up_memcached
 if is_service_enabled mysql; then step "mariadb: start" start_database; fi
-! has_plugins || plugins_post_config
+! plugins_begin || plugins_post_config
 for name in "${services[@]}"; do
-    if has_plugins && [[ $name == keystone ]]; then continue; fi
+    if plugins_begin && [[ $name == keystone ]]; then continue; fi
     if function_exists "bring_up_$name"; then async_run "$name" "bring_up_$name"; else async_run "$name" bring_up "$name"; fi
 done
 async_wait memcached rabbit "${services[@]}"
@@ -187,6 +189,7 @@ for name in "${services[@]}"; do
     ! function_exists "provide_$name" || if_new async_run "$name" step "$name: what a new cloud has" "provide_$name"
 done
 async_wait "${services[@]}"
+if has_plugins && [[ -n $AGAIN ]]; then step_here "plugins: start" start_plugins; fi
 plugin_phase stack extra
 plugin_phase stack test-config
 if_new merge_config_group "$TOP_DIR/local.conf" test-config
