@@ -34,6 +34,7 @@ function install_notes {
     RECLONE=True git_clone $NOTES_REPO $DEST/notes master
     setup_develop $DEST/notes
 }
+[[ $1 != unstack ]] || no-such-program
 echo "$1 $2: $NOTES_COLOUR after ${notes_phase:-nothing}" >>$DEST/phases
 notes_phase=$2
 false | true
@@ -47,7 +48,9 @@ elif [[ "$1" == "stack" && "$2" == "extra" ]]; then
     run_process notes-engine "$NOTES_BIN_DIR/notes-engine --config-file $NOTES_CONF"
     run_process notes-other "$NOTES_BIN_DIR/notes-other"
 elif [[ "$1" == "unstack" ]]; then
+    false
     stop_process notes-engine
+    false
 fi
 $XTRACE
 `)
