@@ -1,6 +1,8 @@
 package debstack
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -48,7 +50,7 @@ func (n fakeNode) write(path, text string) {
 func (n fakeNode) read(path string) string {
 	n.t.Helper()
 	text, err := os.ReadFile(filepath.Join(n.dir, path))
-	if !os.IsNotExist(err) {
+	if !errors.Is(err, fs.ErrNotExist) {
 		NewWithT(n.t).Expect(err).NotTo(HaveOccurred())
 	}
 	return string(text)

@@ -34,7 +34,7 @@ import (
 //
 //	# not-with: <lib>: <reason>        a lib that cannot be in the same cloud
 //	# wsgi: <module:name> <script>     the script that stands for a WSGI module, in releases that have no such module
-//	# renamed: <file> <section>/<option> <section>/<option>   what a release in between read by both names
+//	# renamed: <file> <section>/<option> <section>/<option>   an option's old name and its new one
 type Service struct {
 	Name string
 	File string // for messages: lib/<name>

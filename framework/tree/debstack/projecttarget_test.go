@@ -119,7 +119,7 @@ func TestAnOptionIsRenamedForATargetThatDoesNotReadTheOldName(t *testing.T) {
 # renamed: elsewhere.conf DEFAULT/a b/c
 `)
 	node.write("stack/notes.conf", "[DEFAULT]\nsql_connection = mysql://a?b=c&d\n")
-	for _, want := range []string{"NODE/stack/notes.conf: database/connection has the value of DEFAULT/sql_connection, which this release does not read\n", ""} {
+	for _, want := range []string{"NODE/stack/notes.conf: database/connection has the value of DEFAULT/sql_connection, which the target may not read any more\n", ""} {
 		said, err := node.script("set -u; source lib/target; rename_options notes $STACK_ROOT")
 		g.Expect(err).NotTo(HaveOccurred(), said)
 		g.Expect(said).To(Equal(want))
