@@ -98,15 +98,20 @@ func fetch(ctx context.Context, git checkout.Git, plugin config.EnabledPlugin, i
 }
 
 // baseRefs are the branches of the base release as a clone knows them, and as
-// the repository itself does.
+// the repository itself does; and the tags that OpenStack puts where a branch
+// was when it was given up (end of life, end of maintenance).
 func baseRefs(branch string) []string {
 	branches := []string{branch}
-	if release := config.ReleaseOf(branch); release != config.Master {
+	release := config.ReleaseOf(branch)
+	if release != config.Master {
 		branches = append(branches, "stable/"+release, "unmaintained/"+release)
 	}
 	var refs []string
 	for _, name := range branches {
 		refs = append(refs, "refs/remotes/origin/"+name, "refs/heads/"+name)
+	}
+	if release != config.Master {
+		refs = append(refs, "refs/tags/"+release+"-eol", "refs/tags/"+release+"-eom")
 	}
 	return refs
 }
@@ -136,7 +141,7 @@ func (f Fetched) Stale(base config.Release) string {
 	if f.Base != f.EnabledPlugin.Dir || f.Commit == "" {
 		return ""
 	}
-	return fmt.Sprintf("plugin %s: its repository has no branch of %s; $BASE_RELEASE_DIR/%s is what $TARGET_RELEASE_DIR/%s is", f.Name, base.Name, f.Name, f.Name)
+	return fmt.Sprintf("plugin %s: its repository has no branch of %s, and no tag where it ended; $BASE_RELEASE_DIR/%s is what $TARGET_RELEASE_DIR/%s is", f.Name, base.Name, f.Name, f.Name)
 }
 
 // UpgradeDirs are where the settings of the enabled plugins are.

@@ -75,6 +75,28 @@ func TestFetchMakesCheckoutsOfBothReleases(t *testing.T) {
 	}
 }
 
+// Branches of old releases are given up; a tag stays where they ended.
+func TestTheBaseCheckoutMayBeWhereItsBranchEnded(t *testing.T) {
+	g := NewWithT(t)
+	origin, root := repository(t), t.TempDir()
+	git(t, origin, "tag", "zed-eom", "unmaintained/zed")
+	git(t, origin, "branch", "--quiet", "-D", "unmaintained/zed")
+	c := enabled(t, root, "enable_grenade_plugin heat file://"+origin)
+	fetched, err := Fetch(t.Context(), FetchInput{Plugins: c.Plugins, Config: c})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(fetched[0].Base).To(Equal(root + "/plugins/.base/heat"))
+	found, err := Scan(root, []string{fetched[0].Base + "/devstack/upgrade"}, nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(found[len(found)-1].Project).To(Equal("old-heat"))
+
+	git(t, origin, "tag", "-d", "zed-eom")
+	g.Expect(os.RemoveAll(root + "/plugins")).To(Succeed())
+	fetched, err = Fetch(t.Context(), FetchInput{Plugins: c.Plugins, Config: c})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(fetched[0].Base).To(Equal(root + "/plugins/heat"))
+	g.Expect(fetched[0].Stale(c.Base)).To(ContainSubstring("no branch of zed, and no tag where it ended"))
+}
+
 func TestFetchLeavesARunThatGoesOnWhatItBeganWith(t *testing.T) {
 	g := NewWithT(t)
 	origin, root := repository(t), t.TempDir()

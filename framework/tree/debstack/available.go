@@ -61,7 +61,7 @@ func (c *Cloud) checkPair(ctx context.Context, cache *Cache, mirror *Mirror, ser
 		if err != nil {
 			return err
 		}
-		for _, lib := range c.known {
+		for _, lib := range c.known.installed(c.options.Checkouts) {
 			missing := slices.DeleteFunc(without(lib.PackagesAt(release.Number), names), extra.has)
 			switch {
 			case len(missing) == 0:

@@ -24,6 +24,9 @@ type madeRoot struct {
 // Start makes the node: base root, boot, trees. The target's root is built
 // beside it, and first needed by PrepareTarget.
 func (c *Cloud) Start(ctx context.Context, services []string) (err error) {
+	if err := c.known.checkTogether(services, c.options.Checkouts); err != nil {
+		return err
+	}
 	cache, mirror, err := c.cache(ctx)
 	if err != nil {
 		return err
@@ -93,10 +96,11 @@ func (c *Cloud) ensureTarget(ctx context.Context, cache *Cache) {
 }
 
 // want is the root of a side. It holds every service that the tree knows and
-// the archive has, so that one root serves every selection.
+// the archive has, and the projects of enabled plugins, so that one root serves
+// every selection.
 func (c *Cloud) want(side config.Side) Want {
 	release := c.release(side)
-	there := slices.DeleteFunc(slices.Clone(c.known), func(lib Service) bool { return slices.Contains(c.leftOut[side], lib.Name) })
+	there := slices.DeleteFunc(c.known.installed(c.options.Checkouts), func(lib Service) bool { return slices.Contains(c.leftOut[side], lib.Name) })
 	return Want{
 		Release: release.Name, Suite: release.Suite, Packages: append(NodePackages(), there.Packages(release.Number)...), Extra: c.extra[side],
 	}

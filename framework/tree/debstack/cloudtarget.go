@@ -38,6 +38,10 @@ func (c *Cloud) unitReport() (tree.UnitReport, error) {
 		if !known {
 			continue
 		}
+		if service.FromPlugin {
+			units.Differences = append(units.Differences, name+": its plugin writes its units, on both sides")
+			continue
+		}
 		difference, err := UnitDifference(c.saved.BaseRoot, c.saved.TargetRoot, service)
 		if err != nil {
 			return units, err

@@ -7,7 +7,8 @@
 //     across runs;
 //   - the tree: [Tree] holds the shell that this package embeds and writes it out, composeLocalConf composes the
 //     local.conf beside it;
-//   - services: [Tree.Services] reads what each lib/<service> declares about itself, [Services.Closure] orders them;
+//   - services: [Tree.Services] reads what each lib/<service> declares about itself, and each projects/<project> about what a
+//     plugin brings; [Services.Closure] orders them;
 //   - units: [UnitDifference] compares the systemd units that two roots ship for a service and judges the difference.
 //
 // Nothing here knows of phases, plugins or checks.

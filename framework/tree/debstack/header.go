@@ -1,6 +1,7 @@
 package debstack
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -29,9 +30,17 @@ import (
 //	# state: glance                    its directories below /var/lib and /var/log
 //
 // Lists are separated by blanks; a line may be repeated. Libs of the infrastructure declare packages and state only.
+// projects/<name> declares the same of a project that its own plugin installs, configures and starts (see projects.go), and
+//
+//	# not-with: <lib>: <reason>        a lib that cannot be in the same cloud
+//	# wsgi: <module:name> <script>     the script that stands for a WSGI module, in releases that have no such module
 type Service struct {
-	Name     string
-	File     string // for messages: lib/<name>
+	Name string
+	File string // for messages: lib/<name>
+	// FromPlugin: its plugin brings its units, the same ones on both sides.
+	FromPlugin bool
+	// NotWith are libs that cannot be in the same cloud; name to reason.
+	NotWith  map[string]string
 	Requires []string
 	// UpgradesAfter are the libs that must have been upgraded before it is.
 	UpgradesAfter []string
@@ -59,7 +68,7 @@ var headerLine = regexp.MustCompile(`^# ?([a-z]+(?:-[a-z]+)*):(?:[ \t]+(.*))?$`)
 // parseHeader reads the head of a lib: its first lines up to the first that is neither comment nor blank. Mistakes
 // name file and line; all are reported at once, as messages.
 func parseHeader(file, text string) (Service, []string) {
-	s := Service{Name: path.Base(file), File: file, UnitsAdded: map[string]string{}, UnitsRemoved: map[string]string{}, UnitsOwn: map[string]string{}, PackagesSince: map[string][]string{}, Helpers: map[string][]string{}}
+	s := Service{Name: path.Base(file), File: file, UnitsAdded: map[string]string{}, UnitsRemoved: map[string]string{}, UnitsOwn: map[string]string{}, NotWith: map[string]string{}, PackagesSince: map[string][]string{}, Helpers: map[string][]string{}}
 	var mistakes []string
 	number := 0
 	for line := range strings.Lines(text) {
@@ -125,6 +134,12 @@ func (s *Service) set(key, value string) error {
 			return fmt.Errorf("%q is not the path of a URL", value)
 		}
 		s.Health = value
+	case "not-with":
+		return declare(s.NotWith, value)
+	case "wsgi":
+		if module, _, ok := strings.Cut(value, " "); !ok || len(words) != 2 || !strings.Contains(module, ":") {
+			return fmt.Errorf("%q is not \"<module>:<name> <script>\"", value)
+		}
 	case "shellcheck":
 		// A directive of that tool has the same shape.
 	default:
@@ -171,26 +186,24 @@ func (s Service) PackagesAt(release string) []string {
 // Services are the libs of a tree.
 type Services []Service
 
-// readServices reads the headers of all files in lib/, in the order of their names.
+// readServices reads the headers of all files in lib/, in the order of their names, and then those in projects/.
 // The error belongs to ErrSetting and names every mistake with file and line.
 func readServices(tree fs.FS) (Services, error) {
-	listed, err := fs.ReadDir(tree, "lib")
+	all, mistakes, err := readHeaders(tree, "lib")
 	if err != nil {
 		return nil, fmt.Errorf("libs of the tree: %w", err)
 	}
-	var all Services
-	var mistakes []string
-	for _, entry := range listed {
-		if entry.IsDir() {
-			continue
+	projects, wrong, err := readHeaders(tree, projectsDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("projects of the tree: %w", err)
+	}
+	mistakes = append(mistakes, wrong...)
+	for _, project := range projects {
+		if lib, taken := all.Find(project.Name); taken {
+			mistakes = append(mistakes, fmt.Sprintf("%s: the tree has a %s, too", project.File, lib.File))
 		}
-		file := path.Join("lib", entry.Name())
-		text, err := fs.ReadFile(tree, file)
-		if err != nil {
-			return nil, fmt.Errorf("libs of the tree: %w", err)
-		}
-		s, wrong := parseHeader(file, string(text))
-		all, mistakes = append(all, s), append(mistakes, wrong...)
+		project.FromPlugin = true
+		all = append(all, project)
 	}
 	for _, s := range all {
 		for _, name := range s.Requires {
@@ -208,6 +221,27 @@ func readServices(tree fs.FS) (Services, error) {
 		return nil, setting(fmt.Errorf("the tree's headers: %s", strings.Join(mistakes, "; ")))
 	}
 	return all, nil
+}
+
+// readHeaders reads the headers of all files in a directory.
+func readHeaders(tree fs.FS, dir string) (all Services, mistakes []string, err error) {
+	listed, err := fs.ReadDir(tree, dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("headers: %w", err)
+	}
+	for _, entry := range listed {
+		if entry.IsDir() {
+			continue
+		}
+		file := path.Join(dir, entry.Name())
+		text, err := fs.ReadFile(tree, file)
+		if err != nil {
+			return nil, nil, fmt.Errorf("headers: %w", err)
+		}
+		s, wrong := parseHeader(file, string(text))
+		all, mistakes = append(all, s), append(mistakes, wrong...)
+	}
+	return all, mistakes, nil
 }
 
 // Find returns the service of that name.

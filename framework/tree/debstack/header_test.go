@@ -51,6 +51,7 @@ set_up() { :; }
 		UnitsAdded:    map[string]string{"neutron-periodic-workers": "split off from the API: since 2024.2"},
 		UnitsRemoved:  map[string]string{"neutron-server": "replaced by uWSGI"},
 		UnitsOwn:      map[string]string{"neutron-watch": "no package has it"},
+		NotWith:       map[string]string{},
 		PackagesSince: map[string][]string{"2025.1": {"neutron-periodic-workers"}},
 		Helpers:       map[string][]string{"neutron-l3-agent": {"haproxy", "radvd"}},
 		Port:          9696, Health: "/healthcheck", Config: []string{"neutron/neutron.conf", "neutron/plugins"}, State: []string{"neutron"},

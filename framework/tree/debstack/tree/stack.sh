@@ -20,6 +20,10 @@ esac
 TOP_DIR=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=stackrc
 source "$TOP_DIR/stackrc"
+if has_plugins; then
+    fetch_plugins
+    run_phase override_defaults
+fi
 # All services that this tree has, in the order in which they need each other.
 all_services=(keystone glance placement swift neutron nova cinder horizon)
 for lib in stack openstackclient database rpc_backend memcached tls apache "${all_services[@]}"; do
@@ -37,6 +41,7 @@ descendants() {
 }
 end_jobs() {
     local status=$? process
+    step_evidence "$status"
     for process in $(descendants $$); do sudo kill "$process" 2>/dev/null || :; done
     exit "$status"
 }
@@ -47,6 +52,11 @@ for name in ADMIN_PASSWORD DATABASE_PASSWORD RABBIT_PASSWORD SERVICE_PASSWORD; d
     [[ -n ${!name:-} ]] || die $LINENO "$name is not set: it belongs into $TOP_DIR/local.conf"
 done
 mkdir -p "$LOGDIR" "$SERVICE_DIR" 2>/dev/null || sudo install -d -o "$STACK_USER" "$LOGDIR" "$SERVICE_DIR"
+if has_plugins; then
+    [[ -z $AGAIN ]] || die $LINENO "--again cannot start what plugins have started: ${DEVSTACK_PLUGINS#,}"
+    mkdir -p "$DATA_DIR"
+    run_phase source
+fi
 MILESTONES=$LOGDIR/milestones
 rm -rf "$MILESTONES"
 mkdir "$MILESTONES"
@@ -61,7 +71,8 @@ for name in "${all_services[@]}"; do
     services+=("$name")
 done
 for name in ${ENABLED_SERVICES//,/ }; do
-    [[ $known == *" $name "* ]] || die $LINENO "ENABLED_SERVICES has $name; debstack knows$known"
+    [[ $known == *" $name "* ]] || is_plugin_service "$name" ||
+        die $LINENO "ENABLED_SERVICES has $name, which no enabled plugin brings; debstack knows$known"
 done
 
 # write_configs: all of them, before anything starts. Nothing of an earlier cloud may run on.
@@ -78,7 +89,8 @@ write_configs() {
         stack_install_service "$service"
         "configure_$service"
     done
-    merge_config_group "$TOP_DIR/local.conf" post-config
+    # What it says of plugins' files waits until they may be written.
+    has_plugins || merge_config_group "$TOP_DIR/local.conf" post-config
     sudo systemctl daemon-reload
 }
 
@@ -136,12 +148,36 @@ bring_up_nova() {
     milestone nova
 }
 
+# plugin_phase MODE PHASE: a phase of DevStack's, in which plugins do what they have to do.
+plugin_phase() {
+    ! has_plugins || step_here "plugins: $*" run_phase "$@"
+}
+
+# plugins_post_config: the plugins' configs, and what local.conf says of them. Here keystone is up, and nothing that plugins
+# may want to configure has started.
+plugins_post_config() {
+    if is_service_enabled keystone; then async_run keystone bring_up_keystone; fi
+    async_wait memcached rabbit keystone
+    plugin_phase stack post-config
+    step "local.conf: post-config" merge_config_group "$TOP_DIR/local.conf" post-config
+}
+
+if has_plugins; then
+    for name in ${DEVSTACK_PLUGINS//,/ }; do
+        ! is_packaged "$name" || empty_project_conf "$name"
+    done
+fi
+plugin_phase stack pre-install
 if_new step "packages and config" write_configs
+plugin_phase stack install
+if has_plugins; then step "local.conf: post-config, before plugins" merge_config_group "$TOP_DIR/local.conf" post-config; fi
 start_openstackclient
 async_run rabbit bring_up_rabbit
 async_run memcached bring_up_memcached
 if is_service_enabled mysql; then step "mariadb: start" start_database; fi
+! has_plugins || plugins_post_config
 for name in "${services[@]}"; do
+    if has_plugins && [[ $name == keystone ]]; then continue; fi
     if function_exists "bring_up_$name"; then async_run "$name" "bring_up_$name"; else async_run "$name" bring_up "$name"; fi
 done
 async_wait memcached rabbit "${services[@]}"
@@ -151,6 +187,8 @@ for name in "${services[@]}"; do
     ! function_exists "provide_$name" || if_new async_run "$name" step "$name: what a new cloud has" "provide_$name"
 done
 async_wait "${services[@]}"
+plugin_phase stack extra
+plugin_phase stack test-config
 if_new merge_config_group "$TOP_DIR/local.conf" test-config
 # What people should know of this cloud; the run's report shows lines that begin so.
 for name in "${services[@]}"; do

@@ -11,6 +11,13 @@ for lib in stack openstackclient database rpc_backend memcached tls apache "${al
     source "$TOP_DIR/lib/$lib"
 done
 
+if has_plugins; then
+    fetch_plugins
+    run_phase override_defaults
+    run_phase source
+    run_phase unstack
+    if is_package_installed "$APACHE_NAME"; then stop_apache_server; fi
+fi
 for ((i = ${#all_services[@]} - 1; i >= 0; i--)); do
     name=${all_services[i]}
     if is_service_enabled "$name"; then
