@@ -196,7 +196,9 @@ func (r *Run) survivors(ctx context.Context, project string) ([]probe.Process, e
 }
 
 // processChanges says how the processes of a project differ from those that
-// ran before.
+// ran before. A service that was left alone may have started another process, of
+// the same code, beside those that it had: neutron's DHCP agent does, for a
+// privileged daemon, when the first port is deleted.
 func processChanges(project string, before, now []ProcessEvidence) []string {
 	var changes []string
 	for _, process := range before {
@@ -205,7 +207,11 @@ func processChanges(project string, before, now []ProcessEvidence) []string {
 		}
 	}
 	for _, process := range now {
-		if !slices.ContainsFunc(before, process.same) {
+		known := slices.ContainsFunc(before, process.same)
+		joined := slices.ContainsFunc(before, func(old ProcessEvidence) bool {
+			return old.Unit == process.Unit && old.Root == process.Root && old.Version == process.Version && slices.ContainsFunc(now, old.same)
+		})
+		if !known && !joined {
 			changes = append(changes, fmt.Sprintf("%s: %s is new", project, describeEvidence(process)))
 		}
 	}

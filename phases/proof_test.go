@@ -57,3 +57,16 @@ func TestServicesOutOfScopeMustKeepTheirProcesses(t *testing.T) {
 		ContainSubstring("pid 10"), ContainSubstring("pid 12")))
 	g.Expect(processChanges("keystone", []ProcessEvidence{old}, nil)).To(ConsistOf(HaveSuffix("is gone")))
 }
+
+// neutron's DHCP agent starts a privileged daemon when a port is deleted.
+func TestAServiceOutOfScopeMayStartAnotherProcessOfItsOwn(t *testing.T) {
+	g := NewWithT(t)
+	old, another := process(10, 100, "/", "25"), process(12, 300, "/", "25")
+	before := []ProcessEvidence{old}
+	g.Expect(processChanges("neutron", before, []ProcessEvidence{old, another})).To(BeEmpty())
+
+	upgraded, elsewhere, foreign := process(13, 300, "/target", "30"), process(14, 300, "/", "26"), process(15, 300, "/", "25")
+	foreign.Unit = "another-unit"
+	g.Expect(processChanges("neutron", before, []ProcessEvidence{old, upgraded, elsewhere, foreign})).To(ConsistOf(
+		ContainSubstring("pid 13"), ContainSubstring("pid 14"), ContainSubstring("pid 15")))
+}

@@ -22,7 +22,8 @@ type Wait struct {
 	Object string
 	// Limit ends the wait. 0 means that only the context does.
 	Limit time.Duration
-	// Every is the time between two looks, default 250 ms.
+	// Every is the time between two looks, default 400 ms: a look costs the cloud
+	// up to a tenth of a second of a processor, which what is waited for needs, too.
 	Every time.Duration
 }
 
@@ -37,7 +38,7 @@ func WaitFor(ctx context.Context, wait Wait, look func(context.Context) (Progres
 		defer cancel()
 	}
 	if wait.Every <= 0 {
-		wait.Every = 250 * time.Millisecond
+		wait.Every = 400 * time.Millisecond
 	}
 	ticker := time.NewTicker(wait.Every)
 	defer ticker.Stop()

@@ -172,7 +172,7 @@ function unlike_listed {
 function check_download {
     local expected seen
     expected=$(check_saved swift sha256)
-    seen=$(check_api GET "$ENDPOINT/$2" 200 | sha256sum | cut -d " " -f 1)
+    seen=$(check_api_sum GET "$ENDPOINT/$2" 200)
     check_same "the sha256 of $1, downloaded" "$expected" "$seen"
 }
 
@@ -194,7 +194,7 @@ function work {
         head -c 65537 /dev/urandom >"$bytes"
         sum=$(sha256sum <"$bytes" | cut -d " " -f 1)
         check_api PUT "$ENDPOINT/$container/$AFTER" 201 --upload-file "$bytes" --header "Content-Type: text/plain"
-        seen=$(check_api GET "$ENDPOINT/$container/$AFTER" 200 | sha256sum | cut -d " " -f 1)
+        seen=$(check_api_sum GET "$ENDPOINT/$container/$AFTER" 200)
         check_same "the sha256 of a new object in container $container" "$sum" "$seen"
         check_api DELETE "$ENDPOINT/$container/$AFTER" 204
         check_api GET "$ENDPOINT/$container/$AFTER" 404 >/dev/null

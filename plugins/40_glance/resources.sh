@@ -56,7 +56,7 @@ function verify {
 
     image=$(check_saved glance image_id)
     expected=$(check_saved glance sha256)
-    seen=$(check_api GET "$ENDPOINT/v2/images/$image/file" 200 | sha256sum | cut -d " " -f 1)
+    seen=$(check_api_sum GET "$ENDPOINT/v2/images/$image/file" 200)
     check_same "the sha256 of the downloaded image" "$expected" "$seen"
 }
 

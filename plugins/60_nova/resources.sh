@@ -96,7 +96,7 @@ function verify_guest {
     [[ $(check_json "d[1] > d[0]" <<<"[$expected, $seen]") == true ]] || check_fail "the guest's uptime is above ${expected}s" "${seen}s"
 
     expected=$(check_saved nova sha256)
-    seen=$(guest "$address" GET "read?disk=vda&$(check_saved nova place)" | sha256sum | cut -d " " -f 1)
+    seen=$(guest_sum "$address" "read?disk=vda&$(check_saved nova place)")
     check_same "the sha256 of what the guest reads from its disk" "$expected" "$seen"
 }
 

@@ -125,7 +125,7 @@ function verify_side_effects {
     seen=$(guest "$address" GET state | field boot_id)
     check_same "the guest's boot id" "$expected" "$seen"
     expected=$(check_saved cinder sha256)
-    seen=$(guest "$address" GET "read?disk=$data&offset=$PLACE&length=$LENGTH" | sha256sum | cut -d " " -f 1)
+    seen=$(guest_sum "$address" "read?disk=$data&offset=$PLACE&length=$LENGTH")
     check_same "the sha256 of what the guest reads from volume $data" "$expected" "$seen"
 
     expected=$(check_saved cinder files)
@@ -166,7 +166,7 @@ function await {
         fi
         ((SECONDS < end)) || check_fail "$2 $3 is $4 within ${PATIENCE}s" "$seen"
         before=$seen
-        sleep 0.4
+        sleep 0.6
     done
 }
 

@@ -36,7 +36,7 @@ func (s *session) awaitVolume(ctx context.Context, what, status string) (string,
 	}
 	object := fmt.Sprintf("volume %s (%s) to be %s", id, s.check.name(what), status)
 	before := ""
-	return id, resources.WaitFor(ctx, resources.Wait{Object: object, Limit: readyWithin, Every: 400 * time.Millisecond},
+	return id, resources.WaitFor(ctx, resources.Wait{Object: object, Limit: readyWithin, Every: 500 * time.Millisecond},
 		func(ctx context.Context) (resources.Progress, error) {
 			volume, err := volumes.Get(ctx, s.storage, id).Extract()
 			if err != nil {

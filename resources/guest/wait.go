@@ -16,7 +16,7 @@ import (
 // AwaitStatus waits until a server has the status ("ACTIVE", "SHUTOFF") and no
 // task is under way. A server in ERROR ends it at once with nova's fault.
 func AwaitStatus(ctx context.Context, compute *gophercloud.ServiceClient, server, status string) error {
-	return resources.WaitFor(ctx, resources.Wait{Object: "server " + server + " to be " + status, Limit: activeWithin, Every: 300 * time.Millisecond},
+	return resources.WaitFor(ctx, resources.Wait{Object: "server " + server + " to be " + status, Limit: activeWithin, Every: 400 * time.Millisecond},
 		func(ctx context.Context) (resources.Progress, error) {
 			there, err := listed(ctx, compute, server, status, failedStatus)
 			if err != nil || !there {
