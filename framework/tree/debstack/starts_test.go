@@ -25,13 +25,13 @@ func inTree(t *testing.T, script string, arguments ...string) string {
 func TestPythonIsToldOfItsOwnDistutilsWhereItHasThem(t *testing.T) {
 	g := NewWithT(t)
 	root := t.TempDir()
-	const print = `source lib/stack; python_variables "$1"`
-	g.Expect(inTree(t, print, root)).To(Equal("EVENTLET_NO_GREENDNS=yes\n"))
+	const variables = `source lib/stack; python_variables "$1"`
+	g.Expect(inTree(t, variables, root)).To(Equal("EVENTLET_NO_GREENDNS=yes\n"))
 
 	library := filepath.Join(root, "usr/lib/python3.11/distutils")
 	g.Expect(os.MkdirAll(library, 0o700)).To(Succeed())
 	g.Expect(os.WriteFile(filepath.Join(library, "version.py"), nil, 0o600)).To(Succeed())
-	g.Expect(inTree(t, print, root)).To(Equal("EVENTLET_NO_GREENDNS=yes\nSETUPTOOLS_USE_DISTUTILS=stdlib\n"))
+	g.Expect(inTree(t, variables, root)).To(Equal("EVENTLET_NO_GREENDNS=yes\nSETUPTOOLS_USE_DISTUTILS=stdlib\n"))
 
 	g.Expect(os.MkdirAll(filepath.Join(root, "etc/sudoers.d"), 0o700)).To(Succeed())
 	inTree(t, `source lib/stack; keep_python_variables "$1"`, root)
