@@ -27,7 +27,8 @@ func (w *world) runTraced(t *testing.T, script string, args ...string) (trace, o
 	g.Expect(err).NotTo(HaveOccurred())
 	command.Log, command.Timeout = filepath.Join(w.root, "script.log"), 20*time.Second
 	g.Expect(os.RemoveAll(command.Log)).To(Succeed())
-	result, _ := exec.Run(t.Context(), command) // the code is what counts
+	result, err := exec.Run(t.Context(), command) // the code is what counts
+	g.Expect(result.ExitCode).NotTo(Equal(-1), "%v", err)
 	content, err := os.ReadFile(command.Log)
 	g.Expect(err).NotTo(HaveOccurred())
 	return trace, string(content), result.ExitCode

@@ -120,17 +120,11 @@ func run(ctx context.Context, c Command, stdout *os.File, log *output) (Result, 
 	if ctx.Err() != nil {
 		return Result{ExitCode: -1, Log: c.Log}, &Error{Args: c.Args, ExitCode: -1, Cancelled: true, Log: c.Log, Err: context.Cause(ctx)}
 	}
-	cmd, err := prepare(c, stdout, log.writer)
+	cmd, err := start(ctx, c, stdout, log.writer)
 	if err != nil {
 		return notStarted(c, err)
 	}
-	if stdin, ok := cmd.Stdin.(*os.File); ok {
-		defer func() { _ = stdin.Close() }()
-	}
 	started := time.Now()
-	if err := cmd.Start(); err != nil {
-		return notStarted(c, explainStart(c, err))
-	}
 	done := make(chan struct{})
 	go func() {
 		// The exit status is read from ProcessState: with files for all three streams Wait has no other error.

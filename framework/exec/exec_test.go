@@ -121,6 +121,19 @@ func TestNotStartable(t *testing.T) {
 	}
 }
 
+// Somebody who was forked meanwhile has it open still.
+func TestAProgramThatWasJustWrittenIsWaitedFor(t *testing.T) {
+	g := NewWithT(t)
+	script := filepath.Join(t.TempDir(), "script")
+	file, err := os.OpenFile(script, os.O_CREATE|os.O_WRONLY, 0o755)
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = file.WriteString("#!/bin/sh\nexit 3\n")
+	g.Expect(err).NotTo(HaveOccurred())
+	time.AfterFunc(200*time.Millisecond, func() { _ = file.Close() })
+	result, err := exec.Run(t.Context(), exec.Command{Args: []string{script}})
+	g.Expect(result.ExitCode).To(Equal(3), "%v", err)
+}
+
 func TestEnvironmentIsComplete(t *testing.T) {
 	g := NewWithT(t)
 	t.Setenv("GRENADE_TEST_INHERITED", "yes")

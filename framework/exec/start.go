@@ -1,13 +1,16 @@
 package exec
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	osexec "os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,6 +71,32 @@ func executable(path string) error {
 		return fmt.Errorf("mode %s: not executable: %w", info.Mode().Perm(), fs.ErrPermission)
 	}
 	return nil
+}
+
+// busyWithin bounds how long a program may be busy.
+const busyWithin = 5 * time.Second
+
+// start starts the command. A program that was written a moment ago may be busy: a process that was forked
+// meanwhile holds it open until it has become a program of its own (golang.org/issue/22315). That is waited for,
+// and nobody tells when it is over.
+func start(ctx context.Context, c Command, stdout, stderr *os.File) (*osexec.Cmd, error) {
+	for end := time.Now().Add(busyWithin); ; {
+		cmd, err := prepare(c, stdout, stderr)
+		if err != nil {
+			return nil, err
+		}
+		err = cmd.Start()
+		if stdin, ok := cmd.Stdin.(*os.File); ok {
+			_ = stdin.Close() // the child has its own
+		}
+		if err == nil {
+			return cmd, nil
+		}
+		if !errors.Is(err, syscall.ETXTBSY) || time.Now().After(end) || ctx.Err() != nil {
+			return nil, explainStart(c, err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // explainStart turns what the kernel says on execve into the sentence that names the culprit: it reports a
