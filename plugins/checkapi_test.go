@@ -73,6 +73,21 @@ func TestCheckAPISaysWhatWasAnsweredInstead(t *testing.T) {
 	g.Expect(said).To(And(ContainSubstring("curl: (7)"), ContainSubstring("seen: 000")))
 }
 
+func TestAnAnswerThatIsCutOffIsNone(t *testing.T) {
+	for _, function := range []string{"check_api", "check_api_sum"} {
+		t.Run(function, func(t *testing.T) {
+			g := NewWithT(t)
+			out, said, err := asked(t, function+` GET "$URL/x" 200`, []string{"PATH=" + os.Getenv("PATH")}, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", "100")
+				fmt.Fprint(w, "[1, 2]")
+			})
+			g.Expect(err).To(HaveOccurred())
+			g.Expect(out).To(BeEmpty())
+			g.Expect(said).To(ContainSubstring("seen: 200 (curl: exit code 18)"))
+		})
+	}
+}
+
 func TestCheckAPISumIsOfWhateverBytes(t *testing.T) {
 	g := NewWithT(t)
 	body := bytes.Repeat([]byte{0, 1, '\n', 255}, 5000)
