@@ -384,8 +384,9 @@ function no_idle_mount {
 # idle_mounts DIRECTORY - prints the mounts below it in which no process has a file.
 function idle_mounts {
     local mount mounts
-    mounts=$(findmnt --raw --noheadings --output TARGET | grep "^$1/") || true
+    mounts=$(findmnt --raw --noheadings --output TARGET)
     for mount in $mounts; do
+        [[ $mount == "$1/"* ]] || continue
         [[ -n $(sudo find /proc/[0-9]*/fd -lname "$mount/*" -print -quit 2>/dev/null) ]] || echo "$mount"
     done
 }

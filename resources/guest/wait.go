@@ -16,16 +16,23 @@ import (
 // AwaitStatus waits until a server has the status ("ACTIVE", "SHUTOFF") and no
 // task is under way. A server in ERROR ends it at once with nova's fault.
 func AwaitStatus(ctx context.Context, compute *gophercloud.ServiceClient, server, status string) error {
+	var last seen
+	var shown time.Time
 	return resources.WaitFor(ctx, resources.Wait{Object: "server " + server + " to be " + status, Limit: activeWithin, Every: 400 * time.Millisecond},
 		func(ctx context.Context) (resources.Progress, error) {
 			there, err := listed(ctx, compute, server, status, failedStatus)
-			if err != nil || !there {
-				return resources.Progress{Status: "not " + status}, err
+			if err != nil || !there && time.Since(shown) < showEvery {
+				return resources.Progress{Status: last.String()}, err
 			}
-			seen, err := look(ctx, compute, server)
-			return seen.progress(status), err
+			shown = time.Now()
+			last, err = look(ctx, compute, server)
+			return last.progress(status), err
 		})
 }
+
+// showEvery is how old what is known of a server may get while it is in no list:
+// one that has vanished will never be.
+const showEvery = 10 * time.Second
 
 // failedStatus is that of a server whose last action has failed for good.
 const failedStatus = "ERROR"

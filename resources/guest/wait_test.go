@@ -54,8 +54,9 @@ func newFakeNova(t *testing.T, shows ...map[string]any) (*fakeNova, *gophercloud
 }
 
 func TestAServerInErrorEndsTheWaitWithItsFault(t *testing.T) {
+	building := map[string]any{"status": "BUILD", "OS-EXT-STS:task_state": "spawning"}
 	fake, compute := newFakeNova(t,
-		map[string]any{"status": "BUILD", "OS-EXT-STS:task_state": "spawning"},
+		building, building, building, building,
 		map[string]any{"status": "ERROR", "OS-EXT-STS:task_state": "spawning", "fault": map[string]any{"code": 500, "message": "No valid host was found."}},
 	)
 	began := time.Now()
@@ -63,7 +64,15 @@ func TestAServerInErrorEndsTheWaitWithItsFault(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(err).To(MatchError(And(ContainSubstring("server 4711"), ContainSubstring("No valid host was found."))))
 	g.Expect(time.Since(began)).To(BeNumerically("<", 10*time.Second))
-	g.Expect(fake.shown).To(Equal(1), "nova shows a server at neutron's cost: not while it is being built")
+	g.Expect(fake.shown).To(Equal(2), "nova shows a server at neutron's cost: not at each look while it is being built")
+}
+
+func TestAServerThatVanishesIsNotWaitedFor(t *testing.T) {
+	_, compute := newFakeNova(t, nil)
+	began := time.Now()
+	g := NewWithT(t)
+	g.Expect(resources.IsGone(AwaitStatus(t.Context(), compute, "4711", "ACTIVE"))).To(BeTrue())
+	g.Expect(time.Since(began)).To(BeNumerically("<", 10*time.Second))
 }
 
 func TestAServerWithATaskUnderWayIsNotReady(t *testing.T) {
