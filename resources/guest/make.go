@@ -88,7 +88,7 @@ func (g Guest) Make(ctx context.Context, options Options) error {
 		return err
 	}
 	began := time.Now()
-	if err := g.makeServer(ctx, api, name, port, options); err != nil {
+	if err := g.makeServer(ctx, api, name, []servers.Network{{Port: port}}, options); err != nil {
 		return err
 	}
 	active := time.Since(began)
@@ -98,6 +98,31 @@ func (g Guest) Make(ctx context.Context, options Options) error {
 	g.Memory.Log.Infof("guest %s is active after %s and answers after %s", name,
 		active.Round(100*time.Millisecond), time.Since(began).Round(100*time.Millisecond))
 	return nil
+}
+
+// MakeAndRemove makes a server without a network and removes it as soon as nova
+// says that it runs. Its id stays saved: what is left of it is what nova remembers
+// of a deleted server.
+func (g Guest) MakeAndRemove(ctx context.Context) error {
+	if g.Cloud.Tag == "" {
+		return resources.ErrNoTag
+	}
+	provider, err := g.Account.Login(ctx)
+	if err != nil {
+		return err
+	}
+	api, err := open(g.Cloud, provider)
+	if err != nil {
+		return err
+	}
+	name := resources.ResourceName(g.Cloud.Tag, g.Memory.Section, g.Name)
+	if err := g.save(ctx, keyName, name); err != nil {
+		return err
+	}
+	if err := g.makeServer(ctx, api, name, "none", Options{}); err != nil {
+		return err
+	}
+	return g.Remove(ctx)
 }
 
 func (g Guest) save(ctx context.Context, what, value string) error {
@@ -162,13 +187,14 @@ func publicNetwork(ctx context.Context, network *gophercloud.ServiceClient, name
 	return found[0].ID, nil
 }
 
-func (g Guest) makeServer(ctx context.Context, api *clients, name, port string, options Options) error {
+// makeServer takes the networks as servers.CreateOpts does.
+func (g Guest) makeServer(ctx context.Context, api *clients, name string, networks any, options Options) error {
 	flavor, err := flavorID(ctx, api.compute, options.Flavor, g.Cloud.GuestFlavorName())
 	if err != nil {
 		return err
 	}
 	create := servers.CreateOpts{
-		Name: name, FlavorRef: flavor, Networks: []servers.Network{{Port: port}},
+		Name: name, FlavorRef: flavor, Networks: networks,
 		Metadata: options.Metadata, Tags: options.Tags,
 	}
 	if options.BootVolume == "" {

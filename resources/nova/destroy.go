@@ -40,7 +40,7 @@ func (c *check) Destroy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	errs := []error{c.second().Remove(ctx), c.removeExtrasAs(ctx, provider)}
+	errs := []error{c.former().Remove(ctx), c.second().Remove(ctx), c.removeExtrasAs(ctx, provider)}
 	errs = append(errs, c.guest().Remove(ctx), c.removePort(ctx, provider, name, keyPort), c.removeVolume(ctx, provider, name, keyVolume))
 	if server, err := c.guest().ServerID(); err == nil {
 		errs = append(errs, c.nothingLeft(ctx, server))

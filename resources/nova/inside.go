@@ -136,9 +136,37 @@ if [[ -e '`+directory+`' ]]; then echo 'directory `+directory+`'; fi`)
 	return lines, nil
 }
 
+// remembersFormer fails when the database has no row of the server that create has
+// made and removed, with the host that it was on: then unmigrated could not fail.
+func (i *inside) remembersFormer(ctx context.Context) error {
+	former, err := i.check.former().ServerID()
+	if err != nil {
+		return err
+	}
+	server, err := resources.Quote(former)
+	if err != nil {
+		return err
+	}
+	cell, err := i.check.memory.Get(keyCellDatabase)
+	if err != nil {
+		return err
+	}
+	rows, err := i.Rows(ctx, cell, "SELECT host FROM instances WHERE deleted <> 0 AND host IS NOT NULL AND uuid = "+server)
+	if err != nil {
+		return err
+	}
+	if len(rows) != 1 {
+		return fmt.Errorf("database %s has %d rows of the deleted server %s with its host, not one", cell, len(rows), former)
+	}
+	return nil
+}
+
 // unmigrated lists the servers that nova's online data migrations have not reached:
 // since 2023.2 (nova's migration populate_instance_compute_id) the row of a server
 // on a host names its compute node by id, too. Earlier releases have no such column.
+// Of the servers that it runs, nova-compute sees to it itself, soon after it has
+// started (nova, _ensure_compute_id_for_instances); so it is the rows of deleted
+// servers that tell whether the migrations were run.
 func (i *inside) unmigrated(ctx context.Context) ([]string, error) {
 	cell, err := i.check.memory.Get(keyCellDatabase)
 	if err != nil {
@@ -153,7 +181,7 @@ func (i *inside) unmigrated(ctx context.Context) ([]string, error) {
 	if err != nil || len(column) == 0 {
 		return nil, err
 	}
-	return i.Rows(ctx, cell, "SELECT uuid FROM instances WHERE deleted = 0 AND host IS NOT NULL AND compute_id IS NULL ORDER BY uuid")
+	return i.Rows(ctx, cell, "SELECT uuid FROM instances WHERE host IS NOT NULL AND compute_id IS NULL ORDER BY uuid")
 }
 
 // objects lists what is compared while the API is down, beside the guest's run.

@@ -98,6 +98,9 @@ func (c *check) make(ctx context.Context) (*asked, error) {
 	if err := c.makeServerGroup(ctx, compute, name, want); err != nil {
 		return nil, err
 	}
+	if err := c.former().MakeAndRemove(ctx); err != nil {
+		return nil, fmt.Errorf("a server that is deleted before the upgrade: %w", err)
+	}
 	return want, c.makeGuest(ctx, own, name, want)
 }
 

@@ -55,9 +55,11 @@ func (c *check) owner() resources.Account {
 	return resources.Account{Cloud: c.cloud, Memory: c.memory, Name: "owner"}
 }
 
-// guest is the one that has to survive, second the one that is made afterwards.
+// guest is the one that has to survive, second the one that is made afterwards,
+// and former one that create makes and removes: see unmigrated.
 func (c *check) guest() guest.Guest  { return c.named("guest") }
 func (c *check) second() guest.Guest { return c.named("second") }
+func (c *check) former() guest.Guest { return c.named("former") }
 
 func (c *check) named(name string) guest.Guest {
 	return guest.Guest{Cloud: c.cloud, Memory: c.memory, Account: c.owner(), Name: name}
@@ -107,6 +109,9 @@ func (c *check) Create(ctx context.Context) error {
 		return err
 	}
 	if err := inside.locate(ctx); err != nil {
+		return err
+	}
+	if err := inside.remembersFormer(ctx); err != nil {
 		return err
 	}
 	objects, err := inside.objects()
