@@ -59,16 +59,21 @@ type solitaryCheck struct{ *watchingCheck }
 
 func (solitaryCheck) Solitary() {}
 
+// Beside another one the script ends when the native check has looked, which it
+// does while the script runs; before a solitary one it takes its time.
 func TestASolitaryCheckWaitsForTheOtherOne(t *testing.T) {
-	for _, solitary := range []bool{true, false} {
+	for solitary, script := range map[bool]string{
+		true:  "sleep 0.5; : >ended",
+		false: "until [[ -e looked ]]; do sleep 0.01; done; : >ended",
+	} {
 		t.Run(fmt.Sprint(solitary), func(t *testing.T) {
 			g := NewWithT(t)
 			run := ordered(t, "a")
-			ended := run.Config.StackRoot + "/ended"
-			script := "#!/bin/bash\nsleep 0.5\n: >" + ended + "\n"
-			g.Expect(os.WriteFile(run.Config.StackRoot+"/a/resources.sh", []byte(script), 0o755)).To(Succeed())
+			dir := t.TempDir()
+			g.Expect(os.WriteFile(run.Config.StackRoot+"/a/resources.sh", []byte("#!/bin/bash\ncd '"+dir+"'; "+script+"\n"), 0o755)).To(Succeed())
 			native := &watchingCheck{sees: func() bool {
-				_, err := os.Stat(ended)
+				_, err := os.Stat(dir + "/ended")
+				g.Expect(os.WriteFile(dir+"/looked", nil, 0o600)).To(Succeed())
 				return err == nil
 			}}
 			run.checks = func(resources.Cloud) map[string]resources.Check {

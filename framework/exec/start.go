@@ -95,7 +95,10 @@ func start(ctx context.Context, c Command, stdout, stderr *os.File) (*osexec.Cmd
 		if !errors.Is(err, syscall.ETXTBSY) || time.Now().After(end) || ctx.Err() != nil {
 			return nil, explainStart(c, err)
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 
