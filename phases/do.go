@@ -35,7 +35,11 @@ func (r *Run) Do(ctx context.Context, row Row) report.Row {
 	if !started {
 		together = r.startTogether(ctx, row.Phase)
 	}
-	<-together.done[row.Key()]
+	done, selected := together.done[row.Key()]
+	if !selected {
+		return report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.NotRun, Reason: "it is not among the rows to run"}
+	}
+	<-done
 	return r.Row(row)
 }
 

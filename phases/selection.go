@@ -186,9 +186,21 @@ func (s Selection) LabelFilter() string {
 	}
 	terms := make([]string, 0, len(phases))
 	for _, phase := range phases {
-		terms = append(terms, fmt.Sprintf("(%s && (%s))", phase, strings.Join(projects[phase], " || ")))
+		terms = append(terms, fmt.Sprintf("(%s && (%s))", onlyPhase(phase), strings.Join(projects[phase], " || ")))
 	}
 	return strings.Join(terms, " || ")
+}
+
+// onlyPhase matches the rows of a phase and not those of others, one of whose labels may be this phase's name:
+// leaks are destroy, too.
+func onlyPhase(id string) string {
+	terms := []string{id}
+	for _, phase := range Sequence() {
+		if phase.Name == id && phase.ID != id {
+			terms = append(terms, "!"+phase.ID)
+		}
+	}
+	return strings.Join(terms, " && ")
 }
 
 // NeedsCloud tells whether the selection goes on with a cloud that is there.

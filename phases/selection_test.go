@@ -202,7 +202,9 @@ func TestFilterThatSelectsNothingSaysWhatThereIs(t *testing.T) {
 // whatever the user's filter was.
 func TestGinkgoFilterPicksExactlyTheSelection(t *testing.T) {
 	plan := threeProjects()
-	for _, filter := range []string{"", "glance", "!glance", "base", "target", "verify", "glance && destroy", "cloud", "pre-upgrade"} {
+	for _, filter := range []string{
+		"", "glance", "!glance", "base", "target", "verify", "glance && destroy", "glance && destroy && !leaks", "leaks", "!leaks", "cloud", "pre-upgrade",
+	} {
 		t.Run(filter, func(t *testing.T) {
 			g := NewWithT(t)
 			selection, err := choose(filter, needKeystone)
