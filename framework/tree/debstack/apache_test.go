@@ -24,6 +24,7 @@ func TestAnAPIOfAPluginIsServedByApache(t *testing.T) {
 	g.Expect(strings.ReplaceAll(node.read("etc/tmpfiles.d/uwsgi.conf"), node.dir, "NODE")).To(Equal("d NODE/run/uwsgi 0755 stack root\n"))
 	g.Expect(node.calls()).To(Equal(`a2enmod -q proxy
 a2enmod -q proxy_uwsgi
+a2enmod -q proxy_http
 systemctl start apache2
 systemd-tmpfiles --create /etc/tmpfiles.d/uwsgi.conf
 a2ensite -q notes-api
