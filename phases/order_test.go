@@ -168,6 +168,17 @@ func TestExportsOfSettingsReachEveryScriptButNotTheContract(t *testing.T) {
 	}
 }
 
+// Upstream has made both before the first script runs, and worlddump writes into one.
+func TestScriptsFindTheDirectoriesOfTheirLogs(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a")
+	g.Expect(os.MkdirAll(filepath.Dir(run.LogFile(SetupRow, CloudProject)), 0o755)).To(Succeed())
+	g.Expect(run.makeLogDirs(t.Context())).To(Succeed())
+	phase, _ := PhaseByID(Create)
+	g.Expect(run.environ(Row{Phase: phase, Project: "a"}, config.Base)["LOGDIR"]).To(BeADirectory())
+	g.Expect(run.Config.StackRoot + "/logs/screen").To(BeADirectory())
+}
+
 func TestARunThatGoesOnSaysWhichPluginsHaveChanged(t *testing.T) {
 	g := NewWithT(t)
 	now := []plugins.Fetched{fetched("heat", "aaa"), fetched("same", "ccc"), fetched("new", "ddd")}
