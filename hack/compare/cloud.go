@@ -14,12 +14,15 @@ import (
 	"grenade/framework/report"
 	"grenade/framework/tree"
 	"grenade/framework/tree/localconf"
+	"grenade/phases"
 )
 
 // cloud is a pair of DevStack trees without a cloud: what phases need of one to run
 // scripts. It is the edge of the comparison: what it does is what DevStack's part
 // would be, and what upstream's grenade.sh does with the trees before settings load.
 type cloud struct {
+	// What is not needed for that is nobody's: a row that asks for it fails.
+	phases.Cloud
 	site *site
 	node node.Node
 	// defaults is what upstream's Grenade sets in each side's local.conf.
@@ -91,24 +94,8 @@ func (c *cloud) Node() node.Node { return c.node }
 // Requires knows of nothing that a project requires.
 func (c *cloud) Requires(projects []string) ([]string, error) { return projects, nil }
 
-// Stack does nothing: there is no cloud. The next methods are of the same kind.
+// Stack does nothing: there is no cloud.
 func (c *cloud) Stack(context.Context, string, func(string)) error { return nil }
-
-// Attach is not called: the comparison begins anew.
-func (c *cloud) Attach(context.Context) error { return errors.New("there is no cloud to attach to") }
-
-// PrepareTarget is not called: no cloud row is asked for.
-func (c *cloud) PrepareTarget(context.Context, string, func(string)) (tree.UnitReport, error) {
-	return tree.UnitReport{}, errors.New("there is no target to prepare")
-}
-
-// Smoke is not called: there is no Tempest.
-func (c *cloud) Smoke(context.Context, config.Side, string, string, func(string)) error {
-	return errors.New("there is no Tempest")
-}
-
-// Root is this machine's.
-func (c *cloud) Root(config.Side) string { return "/" }
 
 // Packages are not known.
 func (c *cloud) Packages(context.Context, config.Side) (map[string]string, error) {

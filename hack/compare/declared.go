@@ -31,7 +31,7 @@ func (d declaration) applies(compared []string, base string) bool {
 
 // name is what the declaration is about, for people.
 func (d declaration) name() string {
-	text := strings.NewReplacer("(base|target)", "of both sides", `\\`, "").Replace(d.about)
+	text := d.about
 	for prefix, kind := range map[string]string{"environment ": "", "sourced ": "after sourcing: "} {
 		if name, found := strings.CutPrefix(text, prefix); found {
 			text = kind + "`" + name + "`"
@@ -57,20 +57,40 @@ const (
 
 // declared are the differences that are meant.
 func declared() []declaration {
+	all := slices.Concat(ofLocalConf(), ofEnvironment(), ofPlugins())
+	for _, name := range []string{
+		"fetch_grenade_plugins", "init_grenade_db", "load_settings", "resources", "reverse_list", "save_mysql_dbs", "shutdown_services",
+	} {
+		all = append(all, declaration{
+			about: "sourced function " + name, upstream: "", ours: nothing,
+			reason: "what grenade.sh itself is made of, and no script calls: phases and settings are the harness's",
+		})
+	}
+	return all
+}
+
+func ofLocalConf() []declaration {
+	var all []declaration
+	for _, side := range []string{"base", "target"} {
+		all = append(all, declaration{
+			about: "local.conf " + side, upstream: `# added by \./grenade\.sh\nCELLSV2_SETUP=singleconductor\n`, ours: nothing,
+			reason: "what grenade.sh itself adds for DevStack's cells; it belongs to what a tree of DevStack's sets, not to a plugin",
+		})
+	}
+	return all
+}
+
+func ofEnvironment() []declaration {
 	fromGrenaderc := "a script has it before it sources grenaderc, too, which sets the same"
 	bashs := "bash's own, of where and how deep the shell runs that starts scripts: upstream's is grenade.sh"
 	return []declaration{
-		{
-			about: "local.conf (base|target)", upstream: `# added by \./grenade\.sh\nCELLSV2_SETUP=singleconductor\n`, ours: nothing,
-			reason: "what grenade.sh itself adds for DevStack's cells; it belongs to what a tree of DevStack's sets, not to a plugin",
-		},
 		{about: "environment STACK_ROOT", upstream: nothing, ours: "ROOT", reason: fromGrenaderc},
 		{about: "environment BASE_RELEASE_DIR", upstream: nothing, ours: "ROOT/old", reason: fromGrenaderc},
 		{about: "environment TARGET_RELEASE_DIR", upstream: nothing, ours: "ROOT/new", reason: fromGrenaderc},
 		{about: "environment BASE_DEVSTACK_DIR", upstream: nothing, ours: "ROOT/old/devstack", reason: fromGrenaderc},
 		{about: "environment TARGET_DEVSTACK_DIR", upstream: nothing, ours: "ROOT/new/devstack", reason: fromGrenaderc},
-		{about: "environment BASE_DEVSTACK_BRANCH", upstream: nothing, ours: something, reason: fromGrenaderc},
-		{about: "environment TARGET_DEVSTACK_BRANCH", upstream: nothing, ours: something, reason: fromGrenaderc},
+		{about: "environment BASE_DEVSTACK_BRANCH", upstream: nothing, ours: "BASE BRANCH", reason: fromGrenaderc},
+		{about: "environment TARGET_DEVSTACK_BRANCH", upstream: nothing, ours: "TARGET BRANCH", reason: fromGrenaderc},
 		{about: "environment SAVE_DIR", upstream: nothing, ours: "ROOT/save", reason: fromGrenaderc},
 		{
 			about: "environment GRENADE_SAVE_DIR", upstream: nothing, ours: "ROOT/save",
@@ -115,13 +135,14 @@ func declared() []declaration {
 			about: "environment UPGRADE_PROJECTS", plugin: anyPlugin, upstream: something, ours: nothing,
 			reason: "exported where a plugin of another repository is enabled, and emptied by grenaderc, which scripts source first",
 		},
-		{
-			about: "sourced function (fetch_grenade_plugins|init_grenade_db|load_settings|resources|reverse_list|save_mysql_dbs|shutdown_services)", upstream: "", ours: nothing,
-			reason: "what grenade.sh itself is made of, and no script calls: phases and settings are the harness's",
-		},
 		{about: "sourced variable CURRENT_LOG_TIME", upstream: something, ours: nothing, reason: "grenade.sh names its log by it"},
 		{about: "sourced variable GRENADE_DB", upstream: "ROOT/save/grenade_db.ini", ours: nothing, reason: "the store's file, which resource_save and resource_get hide"},
 		{about: "sourced variable _XTRACE_GRENADE_FUNCTIONS", upstream: something, ours: nothing, reason: "upstream's functions keep an option of the shell in it; ours forget it"},
+	}
+}
+
+func ofPlugins() []declaration {
+	return []declaration{
 		{
 			about: "failure", plugin: "networking-odl",
 			upstream: `.*/plugins/networking-odl/devstack/upgrade/settings: line 29: .*`,

@@ -16,6 +16,7 @@ type pair struct {
 	plugins        []laid
 	given          []laid // upstream's own repositories
 	root           string
+	base, target   string // the branches
 	upstream, ours *seen
 }
 
@@ -33,7 +34,7 @@ func comparison(ctx context.Context, o options, set []string, out io.Writer) (ma
 	if o.keep {
 		fmt.Fprintf(out, "%s: %s\n", setName(set), s.dir)
 	}
-	made = pair{name: setName(set), plugins: s.plugins, given: s.given, root: s.root}
+	made = pair{name: setName(set), plugins: s.plugins, given: s.given, root: s.root, base: o.base, target: o.target}
 	if err := s.copyAside(ctx); err != nil {
 		return pair{}, err
 	}
@@ -157,10 +158,17 @@ func nth(calls []call, name string, turn int, root string) (call, bool) {
 	return call{}, false
 }
 
-// ownMarks puts a word in the place of what in our marks is right for this script
-// and no other: its project.
+// ownMarks puts words in the place of what in ours is right for this script and this
+// comparison, and no other: its project, and the branches.
 func (p pair) ownMarks(c call) call {
 	own := maps.Clone(c.environ)
+	for name, is := range map[string]struct{ value, word string }{
+		"BASE_DEVSTACK_BRANCH": {p.base, "BASE BRANCH"}, "TARGET_DEVSTACK_BRANCH": {p.target, "TARGET BRANCH"},
+	} {
+		if own[name] == is.value {
+			own[name] = is.word
+		}
+	}
 	for project, dir := range p.ours.pluginDir {
 		if !strings.HasPrefix(c.argv[0], dir+"/") || own["GRENADE_PROJECT"] != project {
 			continue
