@@ -41,26 +41,39 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(out, "tree %s, dumps %v\n\n", *tree, !*noDumps)
-	fmt.Fprintln(table, "plugins\tscripts\tseconds\tms/script\tbare ms\tratio\tms/script of 1 plugin\tsave ms\tget ms\tpeak MB\t")
-	first := time.Duration(0)
+	fmt.Fprintln(table, "plugins\tscripts\tsetup s\tms/plugin\trows s\tms/row\tof 1 plugin\tbare ms\tratio\tsave ms\tget ms\tpeak MB\tkB/plugin\t")
+	var first seen
 	for _, size := range sizes {
 		seen, err := measure(ctx, size, *tree, !*noDumps)
 		if err != nil {
 			return fmt.Errorf("%d plugins: %w", size, err)
 		}
-		if first == 0 {
-			first = seen.perScript()
+		if first.scripts == 0 {
+			first = seen
 		}
-		fmt.Fprintf(table, "%d\t%d\t%.1f\t%s\t%s\t%.1f\t%.2f\t%s\t%s\t%.0f\t\n", size, seen.scripts, seen.whole.Seconds(),
-			milliseconds(seen.perScript()), milliseconds(seen.bare), float64(seen.perScript())/float64(seen.bare),
-			float64(seen.perScript())/float64(first), milliseconds(seen.save), milliseconds(seen.get), seen.peakMB)
+		perRow := seen.perScript()
+		fmt.Fprintf(table, "%d\t%d\t%.1f\t%s\t%.1f\t%s\t%.2f\t%s\t%.1f\t%s\t%s\t%.0f\t%s\t\n", size, seen.scripts,
+			seen.setup.Seconds(), milliseconds(seen.setup/time.Duration(size)), seen.whole.Seconds(), milliseconds(perRow),
+			float64(perRow)/float64(first.perScript()), milliseconds(seen.bare), float64(perRow)/float64(seen.bare),
+			milliseconds(seen.save), milliseconds(seen.get), seen.peakMB, growth(first, seen, size))
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("table: %w", err)
 	}
-	fmt.Fprintln(out, "\nratio: a script of the run against a bare bash script through the same runner."+
-		"\nsave, get: in a loop inside one bash, in the store that the run has left; a tenth of the keys is saved before.")
+	fmt.Fprintln(out, "\nsetup: configuration, plan, GRENADE_DIR, check of all scripts, settings, local.conf. ms/row: a row with its script, journal and report;"+
+		"\nof 1 plugin: against the run of one plugin, 1.00 where the cost of a row does not grow with their number."+
+		"\nratio: against a bare bash script through the same runner. save, get: in a loop inside one bash, in the store that the run has left;"+
+		"\na tenth of the keys is saved before. peak: of this process; kB/plugin: what it has grown by since the run of one plugin.")
 	return nil
+}
+
+// growth is what this process has taken more than for the run of one plugin, for each
+// of the others.
+func growth(first, now seen, size int) string {
+	if size <= 1 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", (now.peakMB-first.peakMB)*1024/float64(size-1))
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.2f", float64(d.Microseconds())/1000) }
