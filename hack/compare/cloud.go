@@ -15,6 +15,7 @@ import (
 	"grenade/framework/tree"
 	"grenade/framework/tree/localconf"
 	"grenade/phases"
+	"grenade/plugins"
 )
 
 // cloud is a pair of DevStack trees without a cloud: what phases need of one to run
@@ -44,6 +45,11 @@ func (c *cloud) Start(ctx context.Context, _ []string) error {
 	if err := errors.Join(os.RemoveAll(ours), os.CopyFS(ours, os.DirFS(filepath.Join(c.site.upstreamCopy(), "projects")))); err != nil {
 		return fmt.Errorf("upstream's projects: %w", err)
 	}
+	if c.site.options.ourSettings {
+		if err := ownSettings(ours); err != nil {
+			return err
+		}
+	}
 	for _, side := range []config.Side{config.Base, config.Target} {
 		text, err := os.ReadFile(filepath.Join(c.site.upstreamCopy(), "devstack.local.conf."+string(side)))
 		if err != nil {
@@ -56,6 +62,24 @@ func (c *cloud) Start(ctx context.Context, _ []string) error {
 		}
 	}
 	return c.site.give(filepath.Dir(c.site.grenadeDir()))
+}
+
+// ownSettings puts our in-tree plugins' settings into the directories of the same names.
+func ownSettings(projects string) error {
+	dirs, err := os.ReadDir(projects)
+	if err != nil {
+		return fmt.Errorf("upstream's projects: %w", err)
+	}
+	for _, dir := range dirs {
+		text, err := plugins.InTreeFile(dir.Name() + "/settings")
+		if err != nil {
+			return fmt.Errorf("upstream's project %s: %w", dir.Name(), err)
+		}
+		if err := overwrite(filepath.Join(projects, dir.Name(), "settings"), string(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Compose writes local.conf, and has DevStack make of it what stackrc reads.

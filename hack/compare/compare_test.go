@@ -119,6 +119,13 @@ func TestWhatDiffersIsToldWithBothSides(t *testing.T) {
 	g.Expect(said).To(MatchRegexp(`(?m)^notes .* DIFFERS +DIFFERS +`))
 }
 
+func TestOurOwnSettingsOfUpstreamsProjects(t *testing.T) {
+	g := NewWithT(t)
+	same, said := compared(t, meantForFakes()[:6], repository(t, "fake-grenade", change{"projects/10_keystone/settings", "save keystone", "save keystone other"}), "-our-settings")
+	g.Expect(same).To(BeFalse())
+	g.Expect(said).To(ContainSubstring("databases differs\n  - keystone other\n  + keystone\n"))
+}
+
 func TestAnEndBeforeItsTimeIsADifference(t *testing.T) {
 	g := NewWithT(t)
 	same, said := compared(t, meantForFakes(), repository(t, "fake-grenade", change{"grenade.sh", "resources destroy\n", "echo no more >&2; exit 3\n"}))

@@ -17,6 +17,7 @@ type pair struct {
 	given          []laid // upstream's own repositories
 	root           string
 	base, target   string // the branches
+	ourSettings    bool
 	upstream, ours *seen
 }
 
@@ -34,7 +35,7 @@ func comparison(ctx context.Context, o options, set []string, out io.Writer) (ma
 	if o.keep {
 		fmt.Fprintf(out, "%s: %s\n", setName(set), s.dir)
 	}
-	made = pair{name: setName(set), plugins: s.plugins, given: s.given, root: s.root, base: o.base, target: o.target}
+	made = pair{name: setName(set), plugins: s.plugins, given: s.given, root: s.root, base: o.base, target: o.target, ourSettings: o.ourSettings}
 	if err := s.copyAside(ctx); err != nil {
 		return pair{}, err
 	}

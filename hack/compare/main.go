@@ -63,6 +63,7 @@ type options struct {
 	grenade, devstack, tools string
 	base, target             string
 	together, keep, markdown bool
+	ourSettings              bool
 	limit                    time.Duration
 	plugins                  []string
 }
@@ -81,6 +82,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.base, "base", "stable/2025.1", "BASE_DEVSTACK_BRANCH")
 	flags.StringVar(&o.target, "target", "stable/2026.1", "TARGET_DEVSTACK_BRANCH")
 	flags.BoolVar(&o.together, "together", false, "all plugins in one run, in place of one run each")
+	flags.BoolVar(&o.ourSettings, "our-settings", false, "on our side the eight projects' settings are our own, in place of upstream's")
 	flags.BoolVar(&o.keep, "keep", false, "keep the working directory of every run, and say where it is")
 	flags.BoolVar(&o.markdown, "markdown", false, "tables as Markdown has them")
 	flags.DurationVar(&o.limit, "limit", 10*time.Minute, "how long each of the two may take for one run")

@@ -35,6 +35,9 @@ func (j *judge) look(p pair) verdict {
 	for _, plugin := range p.plugins {
 		names = append(names, plugin.name)
 	}
+	if p.ourSettings {
+		names = append(names, ourSettings)
+	}
 	j.compared = append(j.compared, names...)
 	for _, found := range p.differences() {
 		at := slices.IndexFunc(j.declared, func(d declaration) bool { return d.explains(found, names, j.base) })
@@ -196,6 +199,8 @@ func (r row) state(j *judge, about ...string) string {
 		}
 	}
 	switch {
+	case len(r.pair.upstream.projects)+len(r.pair.ours.projects) == 0:
+		return "" // neither has come so far
 	case slices.ContainsFunc(r.verdict.undeclared, func(d difference) bool { return isAbout(d.about) }):
 		return "DIFFERS"
 	case len(by) > 0:
