@@ -19,6 +19,7 @@ import (
 
 // seen is what one run has shown.
 type seen struct {
+	size            int
 	scripts         int
 	setup           time.Duration // of all before the first script: configuration, plan, settings
 	whole           time.Duration // of all rows, their scripts included
