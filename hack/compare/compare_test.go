@@ -170,6 +170,21 @@ func TestUsage(t *testing.T) {
 	NewWithT(t).Expect(err).To(MatchError(ContainSubstring("copy the checkout " + nowhere)))
 }
 
+func TestACheckoutMayBeSomebodyElses(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a checkout to somebody else")
+	}
+	g := NewWithT(t)
+	dir := repository(t, "fake-tools")
+	g.Expect(filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, 65534, 65534))
+	})).To(Succeed())
+	s := &site{dir: t.TempDir()}
+	copied, err := s.clone(t.Context(), dir, filepath.Join(s.dir, "copy"))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(copied.commit).To(HaveLen(10))
+}
+
 func TestDsconfMustBeThere(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := run(t.Context(), []string{"-grenade", "/x", "-devstack", "/x"}, &strings.Builder{}, nil)

@@ -201,7 +201,13 @@ func (s *site) lookAtSurface(script string) error {
 // clone copies the commit of a checkout.
 func (s *site) clone(ctx context.Context, from, to string) (laid, error) {
 	made := laid{name: filepath.Base(from), from: from, dir: to}
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"}
+	// A file, because the git that reads the checkout is told of no other setting: it
+	// may be somebody else's.
+	settings := filepath.Join(s.dir, "gitconfig")
+	if err := overwrite(settings, "[safe]\n\tdirectory = *\n", 0o644); err != nil {
+		return made, err
+	}
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "GIT_CONFIG_GLOBAL=" + settings}
 	_, err := exec.Run(ctx, exec.Command{Args: []string{"git", "clone", "--quiet", "--depth=1", "file://" + from, to}, Env: env})
 	if err != nil {
 		return made, fmt.Errorf("copy the checkout %s: %w", from, err)
