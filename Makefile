@@ -80,6 +80,10 @@ sabotage: ## break the cloud from outside, and the right row turns red (resumabl
 bench: ## what this project costs a run: plugins that do nothing, and the store (ARGS='-thousand -tree DIR')
 	@go run ./hack/bench $(ARGS)
 
+.PHONY: compare
+compare: ## public plugins under upstream's shell and under ours, side by side (ARGS='-grenade DIR -devstack DIR -tools DIR CHECKOUT...')
+	@go run ./hack/compare $(ARGS)
+
 ##@ Write a plugin
 
 .PHONY: plugin-check

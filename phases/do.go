@@ -84,7 +84,7 @@ func (r *Run) before(row Row) []Row {
 	}
 	var rows []Row
 	for _, project := range order[:max(0, slices.Index(order, row.Project))] {
-		if other := (Row{Phase: row.Phase, Project: project}); r.Selection.Has(other) {
+		if other := (Row{Phase: row.Phase, Project: project}); r.selected[other.Key()] {
 			rows = append(rows, other)
 		}
 	}
@@ -98,9 +98,14 @@ func (r *Run) interruption() string {
 	return r.interrupted
 }
 
+// atOnce is how many rows run side by side: more than a cloud has projects, fewer
+// than processes would take all of a machine's memory.
+const atOnce = 32
+
 func (r *Run) startTogether(ctx context.Context, phase Phase) *batch {
 	together := &batch{done: map[string]chan struct{}{}}
 	r.sideBySide[phase.ID] = together
+	places := make(chan struct{}, atOnce)
 	for _, row := range r.Selection.Rows {
 		if row.Phase.ID != phase.ID || !row.OfProject() {
 			continue
@@ -109,6 +114,8 @@ func (r *Run) startTogether(ctx context.Context, phase Phase) *batch {
 		together.done[row.Key()] = done
 		go func() {
 			defer close(done)
+			places <- struct{}{}
+			defer func() { <-places }()
 			r.settle(ctx, row)
 		}()
 	}

@@ -2,11 +2,14 @@ package phases
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	"github.com/sirupsen/logrus"
@@ -168,6 +171,17 @@ func TestExportsOfSettingsReachEveryScriptButNotTheContract(t *testing.T) {
 	}
 }
 
+// Upstream has made both before the first script runs, and worlddump writes into one.
+func TestScriptsFindTheDirectoriesOfTheirLogs(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a")
+	g.Expect(os.MkdirAll(filepath.Dir(run.LogFile(SetupRow, CloudProject)), 0o755)).To(Succeed())
+	g.Expect(run.makeLogDirs(t.Context())).To(Succeed())
+	phase, _ := PhaseByID(Create)
+	g.Expect(run.environ(Row{Phase: phase, Project: "a"}, config.Base)["LOGDIR"]).To(BeADirectory())
+	g.Expect(run.Config.StackRoot + "/logs/screen").To(BeADirectory())
+}
+
 func TestARunThatGoesOnSaysWhichPluginsHaveChanged(t *testing.T) {
 	g := NewWithT(t)
 	now := []plugins.Fetched{fetched("heat", "aaa"), fetched("same", "ccc"), fetched("new", "ddd")}
@@ -177,4 +191,68 @@ func TestARunThatGoesOnSaysWhichPluginsHaveChanged(t *testing.T) {
 
 func fetched(name, commit string) plugins.Fetched {
 	return plugins.Fetched{EnabledPlugin: config.EnabledPlugin{Name: name}, State: checkout.State{Commit: commit}}
+}
+
+// With a thousand plugins all of them at once would take all of a machine's memory.
+func TestNotAllRowsRunAtOnce(t *testing.T) {
+	g := NewWithT(t)
+	var projects []string
+	for i := range 2 * atOnce {
+		projects = append(projects, fmt.Sprintf("p%d", i))
+	}
+	run := ordered(t, projects...)
+	// Each waits until as many as may run do so.
+	script := fmt.Sprintf("#!/bin/bash\necho began >>$STACK_ROOT/began\nuntil [[ $(wc -l <$STACK_ROOT/began) -ge %d ]]; do sleep 0.05; done\nwc -l <$STACK_ROOT/began >>$STACK_ROOT/ran\nread -r <$STACK_ROOT/gate\n", atOnce)
+	gate := run.Config.StackRoot + "/gate"
+	g.Expect(syscall.Mkfifo(gate, 0o600)).To(Succeed())
+	for _, project := range projects {
+		g.Expect(os.WriteFile(filepath.Join(run.Config.StackRoot, project, "resources.sh"), []byte(script), 0o755)).To(Succeed())
+	}
+	phase, _ := PhaseByID(VerifyPreUpgrade)
+	done := make(chan report.Row)
+	go func() { done <- run.Do(t.Context(), Row{Phase: phase, Project: "p0"}) }()
+	ran := func() int {
+		text, err := os.ReadFile(run.Config.StackRoot + "/ran")
+		if err != nil {
+			return 0
+		}
+		return strings.Count(string(text), "\n")
+	}
+	g.Eventually(ran).WithTimeout(30 * time.Second).Should(Equal(atOnce))
+	began, err := os.ReadFile(run.Config.StackRoot + "/began")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(strings.Count(string(began), "\n")).To(Equal(atOnce))
+	// Open for the rest of the test, so that every script finds a line.
+	open, err := os.OpenFile(gate, os.O_RDWR, 0)
+	g.Expect(err).NotTo(HaveOccurred())
+	defer open.Close()
+	_, err = open.WriteString(strings.Repeat("\n", len(projects)))
+	g.Expect(err).NotTo(HaveOccurred())
+	settled := <-done
+	g.Expect(settled.Outcome).To(Equal(report.Passed), "%+v", settled.Failure)
+	for _, project := range projects {
+		g.Expect(run.Do(t.Context(), Row{Phase: phase, Project: project}).Outcome).To(Equal(report.Passed))
+	}
+}
+
+func TestTheReportOfALongRunIsNotWrittenAfterEveryRow(t *testing.T) {
+	for name, test := range map[string]struct {
+		rows    int
+		written bool
+	}{"short": {fewRows, true}, "long": {fewRows + 1, false}} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			run := ordered(t, "a")
+			g.Expect(os.MkdirAll(run.ResultsDir(), 0o755)).To(Succeed())
+			run.Selection.Rows = make([]Row, test.rows)
+			run.savedAt, run.saveTook = time.Now(), time.Hour
+			g.Expect(run.saveProgress(t.Context())).To(Succeed())
+			_, err := os.Stat(filepath.Join(run.ResultsDir(), report.JSONFile))
+			g.Expect(err == nil).To(Equal(test.written))
+			// It is when the time has come.
+			run.savedAt = time.Now().Add(-21 * time.Hour)
+			g.Expect(run.saveProgress(t.Context())).To(Succeed())
+			g.Expect(filepath.Join(run.ResultsDir(), report.JSONFile)).To(BeAnExistingFile())
+		})
+	}
 }

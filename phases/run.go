@@ -41,14 +41,20 @@ type Run struct {
 	// together as soon as the first of them is asked for.
 	sideBySide map[string]*batch
 
+	// selected tells of each row's key whether it is among those to run.
+	selected map[string]bool
+
 	// turn says which rows of ordered phases have been settled.
 	turn map[string]turn
 
 	// witnesses are the addresses under watch, by project.
 	witnesses map[string][]witness
 
-	mu   sync.Mutex
-	rows map[string]report.Row
+	mu sync.Mutex
+	// savedAt is when the report was written last, saveTook how long that took.
+	savedAt  time.Time
+	saveTook time.Duration
+	rows     map[string]report.Row
 	// unrecorded holds what a one-phase selection asked for in vain.
 	unrecorded map[string]report.Row
 	setup      *report.Row
@@ -112,6 +118,10 @@ type Options struct {
 
 // New returns a run that has not begun.
 func New(options Options) *Run {
+	selected := map[string]bool{}
+	for _, row := range options.Selection.Rows {
+		selected[row.Key()] = true
+	}
 	return &Run{
 		ID:         options.ID,
 		Config:     options.Config,
@@ -127,6 +137,7 @@ func New(options Options) *Run {
 		memory:     options.PeakMemory,
 		fetched:    options.Fetched,
 		sideBySide: map[string]*batch{},
+		selected:   selected,
 		turn:       map[string]turn{},
 		rows:       map[string]report.Row{},
 		unrecorded: map[string]report.Row{},

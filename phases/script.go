@@ -92,7 +92,7 @@ func (r *Run) environ(row Row, side config.Side) map[string]string {
 		"GRENADE_DIR":            r.GrenadeDir(),
 		"GRENADE_PROJECT":        row.Project,
 		"SAVE_DIR":               r.Config.SaveDir,
-		"LOGDIR":                 filepath.Join(r.Config.SaveDir, "logs"),
+		"LOGDIR":                 r.scriptLogs(),
 		"STACK_ROOT":             r.Config.StackRoot,
 		"BASE_RELEASE_DIR":       filepath.Dir(r.cloud.TreeDir(config.Base)),
 		"TARGET_RELEASE_DIR":     filepath.Dir(r.cloud.TreeDir(config.Target)),
@@ -104,6 +104,9 @@ func (r *Run) environ(row Row, side config.Side) map[string]string {
 	})
 	return environ
 }
+
+// scriptLogs is LOGDIR. What scripts write there may hold secrets.
+func (r *Run) scriptLogs() string { return filepath.Join(r.Config.SaveDir, "logs") }
 
 // shelled is the project's resources.sh as a check.
 func (r *Run) shelled(row Row) resources.Check {

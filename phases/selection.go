@@ -168,11 +168,6 @@ func (s Selection) implies(row Row) bool {
 // AskedFor tells whether the user's own filter matches the row.
 func (s Selection) AskedFor(row Row) bool { return s.asked[row.Key()] }
 
-// Has tells whether the row is among those to run.
-func (s Selection) Has(row Row) bool {
-	return slices.ContainsFunc(s.Rows, func(other Row) bool { return other.Key() == row.Key() })
-}
-
 // LabelFilter returns the Ginkgo label filter that matches the selection's
 // rows and no others.
 func (s Selection) LabelFilter() string {

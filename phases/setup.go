@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"grenade/framework/config"
+	"grenade/framework/exec"
+	"grenade/framework/node"
 	"grenade/framework/report"
 	"grenade/plugins"
 )
@@ -95,6 +97,9 @@ func (r *Run) begin(ctx context.Context) error {
 	if err := r.cloud.Start(ctx, r.Selection.Closure); err != nil {
 		return err
 	}
+	if err := r.makeLogDirs(ctx); err != nil {
+		return err
+	}
 	if err := r.loadSettings(ctx); err != nil {
 		return err
 	}
@@ -108,6 +113,19 @@ func (r *Run) begin(ctx context.Context) error {
 	}
 	if err := r.cloud.Stack(ctx, r.LogFile(SetupRow, CloudProject), r.progress.Waiting); err != nil {
 		return fmt.Errorf("stack.sh of the %s tree: %w", config.Base, err)
+	}
+	return nil
+}
+
+// makeLogDirs makes the directories that scripts may write logs to without making
+// them, as upstream does: LOGDIR, and what grenaderc calls SCREEN_LOGDIR.
+func (r *Run) makeLogDirs(ctx context.Context) error {
+	_, err := r.cloud.Node().Run(ctx, node.Command{User: "stack", Command: exec.Command{
+		Args: []string{"mkdir", "-p", "--", r.scriptLogs(), filepath.Join(r.Config.StackRoot, "logs/screen")},
+		Log:  r.LogFile(SetupRow, CloudProject), Timeout: r.Config.ScriptTimeout,
+	}})
+	if err != nil {
+		return fmt.Errorf("directories for scripts' logs: %w", err)
 	}
 	return nil
 }

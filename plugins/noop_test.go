@@ -230,6 +230,23 @@ echo three >&3; echo six >&6
 	}))
 }
 
+// Bash is what reads the trace's file: what another interpreter starts must not.
+func TestScriptsThatBashDoesNotReadRunAsUpstreamRunsThem(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	script := w.write(t, filepath.Join(w.root, "p/resources.sh"), `#!/bin/sh -e
+echo "$0|$*|$#|$(pwd)"
+tr '\0' ' ' </proc/$$/cmdline; echo
+env | grep -E '^(BASH_ENV|GRENADE_TRACE)' || echo clean environment
+bash -c 'echo three >&3; echo six >&6'
+`, 0o755)
+	_, output, code := w.runTraced(t, script, "verify", "a  b")
+	g.Expect(code).To(Equal(0), output)
+	g.Expect(lines(output)).To(Equal([]string{
+		script + "|verify a  b|2|" + w.base, "/bin/sh -e " + script + " verify a  b ", "clean environment", "three", "six",
+	}))
+}
+
 func TestScriptsWithoutShebangRunAsBashRunsThem(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld(t)

@@ -95,6 +95,8 @@ func ScriptCommand(in ScriptInput) (exec.Command, error) {
 		if err := startTrace(in.Trace, in.Environ["SAVE_DIR"], header); err != nil {
 			return exec.Command{}, err
 		}
+	}
+	if in.Trace != "" && isBash(interpreter) {
 		// Bash expands the value as if it stood in double quotes.
 		environ["BASH_ENV"] = strings.NewReplacer(`\`, `\\`, "$", `\$`, "`", "\\`", `"`, `\"`).
 			Replace(filepath.Join(in.Environ["GRENADE_DIR"], "trace"))
@@ -102,8 +104,13 @@ func ScriptCommand(in ScriptInput) (exec.Command, error) {
 		environ["GRENADE_TRACED"] = in.Path
 	}
 	command := exec.Command{Dir: in.Environ["BASE_DEVSTACK_DIR"]}
-	if interpreter == "" {
+	switch {
+	case interpreter == "":
 		command.Args = []string{"bash"}
+	case in.Trace != "" && !isBash(interpreter):
+		// What the trace's shell does for bash: upstream's scripts inherit 3 and 6,
+		// and a bash that this one starts may write there.
+		command.Args = []string{"sh", "-c", `exec "$0" "$@" 3>&1 6>&1`}
 	}
 	command.Args = append(append(command.Args, in.Path), in.Args...)
 	for name, value := range environ {

@@ -75,6 +75,25 @@ func TestSettingsOfInTreePlugins(t *testing.T) {
 	g.Expect(raw).NotTo(BeEmpty())
 }
 
+// DevStack's stackrc makes its list unless there is one, be it empty.
+func TestSettingsAskTheBaseTreeWhatIsEnabledWhenNobodySays(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	w.write(t, filepath.Join(w.base, "stackrc"), "ENABLED_SERVICES=${ENABLED_SERVICES-key,glance}\n", 0o644)
+	settings, err := w.load(t, nil, map[string]string{"ENABLED_SERVICES": ""})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(settings.Order).To(Equal([]string{"keystone", "glance"}))
+}
+
+// DevStack's is_service_enabled knows nova by n-*, and cinder by its services only.
+func TestSettingsFindCinderByDevStacksNames(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	settings, err := w.load(t, nil, map[string]string{"ENABLED_SERVICES": "key,c-sch,c-api,c-vol"})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(settings.Order).To(Equal([]string{"keystone", "cinder"}))
+}
+
 func TestSettingsGiveTheAuthoritativeOrderAndSayWhoDroppedWhom(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld(t)

@@ -19,8 +19,10 @@ import (
 
 // seen is what one run has shown.
 type seen struct {
+	size            int
 	scripts         int
-	whole           time.Duration // of all scripts
+	setup           time.Duration // of all before the first script: configuration, plan, settings
+	whole           time.Duration // of all rows, their scripts included
 	bare, save, get time.Duration // of one
 	peakMB          float64       // of this process, so far
 }
@@ -33,20 +35,12 @@ const scriptLimit = time.Minute
 // What every script of every plugin begins with.
 const preamble = "#!/usr/bin/env bash\nset -o errexit\nsource $GRENADE_DIR/grenaderc\nsource $GRENADE_DIR/functions\n"
 
-// calls are the scripts of one plugin in the order of a run.
-func calls() [][]string {
-	return [][]string{
-		{"resources.sh", "early_create"}, {"resources.sh", "create"}, {"resources.sh", "verify", "pre-upgrade"},
-		{"shutdown.sh"}, {"resources.sh", "verify_noapi", "pre-upgrade"}, {"upgrade.sh"},
-		{"resources.sh", "verify", "post-upgrade"}, {"resources.sh", "destroy"},
-	}
-}
-
 // site is a STACK_ROOT in a temporary directory.
 type site struct {
 	root, save, grenade string
 	node                node.Node
 	user                string
+	dumps               bool
 }
 
 // measure makes a site with so many plugins, runs all their scripts, and removes it.
@@ -65,17 +59,9 @@ func measure(ctx context.Context, size int, tree string, dumps bool) (result see
 			return seen{}, err
 		}
 	}
-	began := time.Now()
-	for _, call := range calls() {
-		for i := range size {
-			name := "p" + strconv.Itoa(i)
-			if err := here.script(ctx, name, filepath.Join(here.pluginDir(i), call[0]), call[1:]...); err != nil {
-				return seen{}, err
-			}
-			result.scripts++
-		}
+	if err := here.run(ctx, size, &result); err != nil {
+		return seen{}, err
 	}
-	result.whole = time.Since(began)
 	if result.bare, err = here.bare(ctx); err != nil {
 		return seen{}, err
 	}
@@ -99,13 +85,11 @@ func newSite(root, tree string, dumps bool) (*site, error) {
 		root: root, save: filepath.Join(root, "save"), grenade: filepath.Join(root, "save/grenade"),
 		node: node.NewLocal("bench", ""), user: who.Username,
 	}
-	err = errors.Join(os.MkdirAll(here.save, 0o700), plugins.Materialise(here.grenade))
+	here.dumps = dumps
+	// A plugin that is used where it is must be open to the node's user.
+	err = os.Chmod(root, 0o755)
 	for _, side := range []string{"old", "new"} {
 		err = errors.Join(err, os.MkdirAll(filepath.Join(root, side), 0o755), os.CopyFS(filepath.Join(root, side, "devstack"), os.DirFS(tree)))
-	}
-	if !dumps {
-		// Where there is a file, inc/load makes no directory.
-		err = errors.Join(err, os.WriteFile(filepath.Join(here.save, "functions.cache"), nil, 0o600))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
@@ -126,6 +110,7 @@ func (s *site) plugin(i int) error {
 esac
 `, "NAME", name)
 	err := os.MkdirAll(s.pluginDir(i), 0o755)
+	err = errors.Join(err, os.WriteFile(filepath.Join(s.pluginDir(i), "settings"), []byte("register_project_for_upgrade "+name+"\n"), 0o644))
 	for script, text := range map[string]string{"resources.sh": resources, "upgrade.sh": preamble, "shutdown.sh": preamble} {
 		err = errors.Join(err, os.WriteFile(filepath.Join(s.pluginDir(i), script), []byte(text), 0o755))
 	}
@@ -158,10 +143,10 @@ func (s *site) script(ctx context.Context, project, path string, args ...string)
 	if err := os.MkdirAll(filepath.Dir(command.Log), 0o755); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	return s.run(ctx, command)
+	return s.command(ctx, command)
 }
 
-func (s *site) run(ctx context.Context, command exec.Command) error {
+func (s *site) command(ctx context.Context, command exec.Command) error {
 	command.Timeout = scriptLimit
 	_, err := s.node.Run(ctx, node.Command{User: s.user, Command: command})
 	return err
@@ -176,7 +161,7 @@ func (s *site) bare(ctx context.Context) (time.Duration, error) {
 	}
 	began := time.Now()
 	for range times {
-		if err := s.run(ctx, exec.Command{Args: []string{"bash", path}, Dir: s.root, Env: []string{"PATH=" + os.Getenv("PATH")}}); err != nil {
+		if err := s.command(ctx, exec.Command{Args: []string{"bash", path}, Dir: s.root, Env: []string{"PATH=" + os.Getenv("PATH")}}); err != nil {
 			return 0, err
 		}
 	}
