@@ -96,7 +96,7 @@ func (s *suite) fetch(ctx context.Context, update bool) error {
 
 // choose makes the plan from the plugins that are there, and the selection.
 func (s *suite) choose(flags types.SuiteConfig) (phases.Plan, phases.Selection, error) {
-	found, err := plugins.Scan(phases.GrenadeDir(s.config), plugins.UpgradeDirs(s.config.Plugins), phases.ReservedNames())
+	found, err := plugins.Scan(phases.GrenadeDir(s.config), s.config.ProjectsDir, plugins.UpgradeDirs(s.config.Plugins), phases.ReservedNames())
 	if err != nil {
 		return phases.Plan{}, phases.Selection{}, fmt.Errorf("plugins:\n%w", err)
 	}
