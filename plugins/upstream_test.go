@@ -104,7 +104,9 @@ func TestUpstreamsScriptsRunOnDevStacksTrees(t *testing.T) {
 		}
 		g.Expect(calls()).To(ContainSubstring("openstack user show of-openstack"))
 		g.Expect(calls()).To(HaveSuffix("openstack user delete of-openstack\nopenstack project delete of-openstack\n"))
-		g.Expect(w.read(t, "grenade_db.ini")).To(ContainSubstring("user_id = of-openstack"))
+		id, code := w.bash(t, "resource_get keystone user_id")
+		g.Expect(code).To(BeZero())
+		g.Expect(id).To(Equal("of-openstack\n"))
 	})
 	for project, unit := range map[string]string{"10_keystone": "keystone", "40_glance": "g-api", "60_nova": "n-cpu", "70_cinder": "c-vol"} {
 		t.Run("shutdown of "+strings.TrimLeft(project, "0123456789_"), func(t *testing.T) {

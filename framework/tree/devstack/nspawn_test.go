@@ -31,8 +31,7 @@ func inContainer(t *testing.T) stage {
 	t.Helper()
 	g := NewWithT(t)
 	site := nodetest.Config(t)
-	// The node has a /tmp of its own.
-	dir, err := os.MkdirTemp("/var/tmp", "grenade-test-")
+	dir, err := os.MkdirTemp("/var/tmp", "grenade-test-") //nolint:usetesting // not below /tmp: the node has one of its own
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { NewWithT(t).Expect(os.RemoveAll(dir)).To(Succeed()) })
 	root := filepath.Join(dir, "stack")
@@ -111,10 +110,10 @@ func TestWhatCodeRunsUnderSystemd(t *testing.T) {
 
 	target("start_alpha")
 	_, code = s.runs(t, config.Target)
-	new, err := s.Packages(t.Context(), config.Target)
+	upgraded, err := s.Packages(t.Context(), config.Target)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(new["alpha"]).To(MatchRegexp(`^git [0-9a-f]{12} in .*/new/alpha$`))
-	g.Expect(code).To(Equal([]tree.Code{{Package: "alpha", Version: new["alpha"]}}))
+	g.Expect(upgraded["alpha"]).To(MatchRegexp(`^git [0-9a-f]{12} in .*/new/alpha$`))
+	g.Expect(code).To(Equal([]tree.Code{{Package: "alpha", Version: upgraded["alpha"]}}))
 
 	// A distribution that is not there: that is said, not guessed.
 	s.inNode(t, "rm -r "+s.config.StackRoot+"/data/venv/lib/python3.*/site-packages/alpha-*")

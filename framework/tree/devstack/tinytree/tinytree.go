@@ -56,22 +56,28 @@ func Write(dir string) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		text, err := fs.ReadFile(tree, name)
-		if err != nil {
-			return err
-		}
-		mode := fs.FileMode(0o644)
-		if strings.HasSuffix(name, ".sh") {
-			mode = 0o755
-		}
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		return os.WriteFile(path, text, mode)
+		return write(tree, name, filepath.Join(dir, name))
 	})
 	if err != nil {
 		return fmt.Errorf("tiny tree: %w", err)
+	}
+	return nil
+}
+
+func write(tree fs.FS, name, path string) error {
+	text, err := fs.ReadFile(tree, name)
+	if err != nil {
+		return fmt.Errorf("embedded file: %w", err)
+	}
+	mode := fs.FileMode(0o644)
+	if strings.HasSuffix(name, ".sh") {
+		mode = 0o755
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("directory: %w", err)
+	}
+	if err := os.WriteFile(path, text, mode); err != nil {
+		return fmt.Errorf("file: %w", err)
 	}
 	return nil
 }
