@@ -354,7 +354,8 @@ func (c *Config) together(sound map[string]bool, resolved map[string]Value) []er
 			continue
 		}
 		for _, ours := range []string{"node", "old", "new"} {
-			if within(dir, filepath.Join(c.StackRoot, ours)) {
+			// OpenStack's Zuul jobs have SAVE_DIR and the plugins there.
+			if !c.External && within(dir, filepath.Join(c.StackRoot, ours)) {
 				blame(fmt.Sprintf("%s (%s) lies in %s, which each run removes", name, dir, filepath.Join(c.StackRoot, ours)), name, "STACK_ROOT")
 			}
 		}

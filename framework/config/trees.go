@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"path/filepath"
+)
 
 // settleTree looks at what the settings that choose trees and node say together: an external DevStack decides both, and
 // which branches and which further settings there are depends on the tree. Branches that are wrong are not sound
@@ -26,6 +29,7 @@ func (c *Config) settleTree(sound map[string]bool, resolved map[string]Value, bl
 	}
 	if c.Tree == Devstack {
 		c.refuseOnDevstack(set, blame)
+		c.refuseOtherPlaces(blame)
 		// The packages of no Debian release.
 		c.Base.Suite, c.Target.Suite = "", ""
 		return
@@ -57,5 +61,18 @@ func (c *Config) refuseOnDevstack(set func(string) bool, blame func(message stri
 	}
 	if c.TargetRunSmoke {
 		blame("TARGET_RUN_SMOKE"+noSmoke, "TARGET_RUN_SMOKE")
+	}
+}
+
+// refuseOtherPlaces names upstream's variables that put a tree where no run of ours looks for it.
+func (c *Config) refuseOtherPlaces(blame func(message string, names ...string)) {
+	if c.StackRoot == "" {
+		return // a mistake of its own
+	}
+	for _, place := range [][2]string{{"BASE_DEVSTACK_DIR", "old"}, {"TARGET_DEVSTACK_DIR", "new"}} {
+		ours := filepath.Join(c.StackRoot, place[1], "devstack")
+		if given := c.Extra[place[0]]; given != "" && filepath.Clean(given) != ours {
+			blame(fmt.Sprintf("%s: %s is %s, but the tree is looked for in %s: set STACK_ROOT", c.Localrc.Path, place[0], given, ours))
+		}
 	}
 }
