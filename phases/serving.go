@@ -58,8 +58,12 @@ func (r *Run) verifyServing(ctx context.Context, project string, side config.Sid
 		}
 	}
 	if len(wrong) > 0 {
+		what := project
+		if url != "" {
+			what = url + " of " + project
+		}
 		return &Unmet{
-			What: fmt.Sprintf("%s of %s is not served by the %s release", url, project, side),
+			What: fmt.Sprintf("%s is not served by the %s release", what, side),
 			Want: fmt.Sprintf("a process of the units %s, root %s, %s", strings.Join(service.Units, " "), r.cloud.Root(side), packageVersions(service, versions)),
 			Saw:  strings.Join(wrong, "\n"),
 		}

@@ -20,11 +20,12 @@ import (
 type Cloud struct {
 	options Options
 	node    node.Node
-	saved   state
 	// root is the container's root file system, held as long as the container lives.
 	root *debstack.Root
 
+	// mu is for what follows: rows that only read run side by side, and each looks what runs.
 	mu      sync.Mutex
+	saved   state
 	timings []report.Timing
 }
 
@@ -105,10 +106,18 @@ func releaseDir(settings *config.Config, side config.Side) string {
 func (c *Cloud) Root(config.Side) string { return "/" }
 
 // Enabled is ENABLED_SERVICES of the base tree, as its own stackrc says.
-func (c *Cloud) Enabled() []string { return slices.Clone(c.saved.Enabled[config.Base]) }
+func (c *Cloud) Enabled() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.saved.Enabled[config.Base])
+}
 
 // Access is the administrator's; it is known when the base cloud runs.
-func (c *Cloud) Access() tree.Access { return c.saved.Access }
+func (c *Cloud) Access() tree.Access {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.saved.Access
+}
 
 // Smoke is refused by the configuration already.
 func (c *Cloud) Smoke(context.Context, config.Side, string, string, func(string)) error {

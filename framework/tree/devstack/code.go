@@ -18,7 +18,7 @@ import (
 // installation has loaded something else, whatever is installed now.
 func (c *Cloud) Code(ctx context.Context, service tree.Service, processes []probe.Process) ([]tree.Code, error) {
 	var arguments []string
-	of := map[string]string{} // why a unit's code cannot be told
+	unknown := map[string]string{}
 	for _, name := range service.Units {
 		one := c.unit(name)
 		how, where := one.interpreter(service.Name)
@@ -37,7 +37,7 @@ func (c *Cloud) Code(ctx context.Context, service tree.Service, processes []prob
 				return nil, err
 			}
 		case line[0] == "unknown" && len(line) == 3:
-			of[line[1]] = line[2]
+			unknown[line[1]] = line[2]
 		case line[0] == "code" && len(line) == 7:
 			found[line[1]] = readInstalled(line)
 		default:
@@ -50,8 +50,8 @@ func (c *Cloud) Code(ctx context.Context, service tree.Service, processes []prob
 		switch {
 		case known:
 			all = append(all, code.runBy(process, service.Name, clock))
-		case of[process.Unit] != "":
-			all = append(all, tree.Code{Package: service.Name, Unknown: of[process.Unit]})
+		case unknown[process.Unit] != "":
+			all = append(all, tree.Code{Package: service.Name, Unknown: unknown[process.Unit]})
 		default:
 			all = append(all, tree.Code{Package: service.Name, Unknown: "nothing is known of its unit"})
 		}
@@ -61,6 +61,8 @@ func (c *Cloud) Code(ctx context.Context, service tree.Service, processes []prob
 
 // unit finds a unit by its name; what was seen last counts.
 func (c *Cloud) unit(name string) unit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, side := range []config.Side{config.Target, config.Base} {
 		if at := slices.IndexFunc(c.saved.Units[side], func(one unit) bool { return one.Name == name }); at >= 0 {
 			return c.saved.Units[side][at]

@@ -2,6 +2,7 @@ package devstack_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,6 +96,30 @@ func TestImagesAndAccountsGoFromTreeToTree(t *testing.T) {
 	said, err := os.ReadFile(log)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(string(said)).To(ContainSubstring("== install_oslo: this tree has none"))
+}
+
+// Rows that only read run side by side, and each looks what runs.
+func TestManyMayLookAtOnce(t *testing.T) {
+	g := NewWithT(t)
+	s := onStage(t, tiny(t), "stable/2025.1", "stable/2025.2")
+	s.begin(t)
+	g.Expect(s.Stack(t.Context(), "", func(string) {})).To(Succeed())
+	_, err := s.PrepareTarget(t.Context(), "", func(string) {})
+	g.Expect(err).NotTo(HaveOccurred())
+	failures := make(chan error)
+	for range 8 {
+		go func() {
+			_, known := s.Service("alpha", config.Target)
+			_, err := s.Packages(t.Context(), config.Target)
+			if !known {
+				err = errors.New("alpha is not known")
+			}
+			failures <- errors.Join(err, s.Look(t.Context()))
+		}()
+	}
+	for range 8 {
+		g.Expect(<-failures).To(Succeed())
+	}
 }
 
 func TestWhatPluginsAddIsReadBack(t *testing.T) {

@@ -1,7 +1,6 @@
 package devstack
 
 import (
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -16,9 +15,6 @@ import (
 func (c *Cloud) localrc(side config.Side) string {
 	settings := c.options.Config
 	dest, data := releaseDir(settings, side), filepath.Join(settings.StackRoot, "data")
-	if c.saved.Passwords["SWIFT_HASH"] == "" {
-		c.saved.Passwords["SWIFT_HASH"] = rand.Text()
-	}
 	var text strings.Builder
 	set := func(name, value string) {
 		fmt.Fprintf(&text, "%s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))

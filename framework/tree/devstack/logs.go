@@ -25,7 +25,10 @@ func (c *Cloud) CollectLogs(ctx context.Context, dir string) error {
 	publish := log.Publisher{Hide: c.options.Secrets.Bytes}
 	journal := filepath.Join(settings.SaveDir, "journal.log")
 	failures := []error{os.RemoveAll(journal)}
-	if c.saved.Blind == "" {
+	c.mu.Lock()
+	blind := c.saved.Blind
+	c.mu.Unlock()
+	if blind == "" {
 		// Where there is no journal, or no such unit in it, the file says so.
 		_, _ = c.node.Run(ctx, node.Command{Command: exec.Command{
 			Args: []string{"journalctl", "--no-pager", "--output=short-precise", "--unit=devstack@*"}, Log: journal,

@@ -22,7 +22,10 @@ type unit struct {
 
 // Look brings up to date which units run the target's services. Those of base stay as they were when stack.sh was over.
 func (c *Cloud) Look(ctx context.Context) error {
-	if !c.saved.Prepared {
+	c.mu.Lock()
+	prepared := c.saved.Prepared
+	c.mu.Unlock()
+	if !prepared {
 		return nil
 	}
 	if err := c.look(ctx, config.Target); err != nil {
@@ -39,13 +42,13 @@ func (c *Cloud) look(ctx context.Context, side config.Side) error {
 	}
 	var units []unit
 	code := map[string]map[string]string{}
-	c.saved.Blind = ""
+	blind := ""
 	for _, line := range lines {
 		switch {
 		case line[0] == "unit" && len(line) == 3:
 			units = append(units, unit{Name: line[1], Command: line[2]})
 		case line[0] == "blind" && len(line) == 2:
-			c.saved.Blind = "systemd cannot be asked: " + line[1]
+			blind = "systemd cannot be asked: " + line[1]
 		case line[0] == "code" && len(line) == 4:
 			if code[line[1]] == nil {
 				code[line[1]] = map[string]string{}
@@ -55,6 +58,9 @@ func (c *Cloud) look(ctx context.Context, side config.Side) error {
 			return fmt.Errorf("which of DevStack's units run: cannot read %q", strings.Join(line, "\t"))
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.saved.Blind = blind
 	if c.saved.Units == nil {
 		c.saved.Units = map[config.Side][]unit{}
 	}
@@ -69,6 +75,8 @@ func (c *Cloud) look(ctx context.Context, side config.Side) error {
 // Service describes how the side's tree runs the project, as far as DevStack lets see: its units are those whose commands
 // are programs of the project.
 func (c *Cloud) Service(project string, side config.Side) (tree.Service, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	service := tree.Service{
 		Name: project, Packages: []string{project}, Config: []string{project}, URL: c.saved.Endpoints[project],
 		Helpers: map[string][]string{},
@@ -91,7 +99,7 @@ func (c *Cloud) Service(project string, side config.Side) (tree.Service, bool) {
 }
 
 // expected are the units that must run for the project after the upgrade: those that do, and those of base that the target's
-// ENABLED_SERVICES name still. Others of base may have gone with the release.
+// ENABLED_SERVICES name still. Others of base may have gone with the release. The caller holds the lock.
 func (c *Cloud) expected(project string, base []unit) []unit {
 	units := unitsOf(project, c.saved.Units[config.Target])
 	for _, one := range base {
@@ -137,6 +145,8 @@ func helpers(project string) []string {
 
 // Packages are the commits of what lies in the side's DEST, by project.
 func (c *Cloud) Packages(_ context.Context, side config.Side) (map[string]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	code, known := c.saved.Code[side]
 	if !known {
 		return nil, errors.New("nobody has looked at the " + string(side) + " checkouts yet")

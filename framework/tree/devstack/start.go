@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -39,6 +40,7 @@ func (c *Cloud) Start(ctx context.Context, _ []string) error {
 	if !settings.External {
 		if c.saved.Passwords == nil {
 			c.saved.Passwords = debstack.NewPasswords()
+			c.saved.Passwords["SWIFT_HASH"] = rand.Text()
 		}
 		c.options.Secrets.Add(c.saved.secrets()...)
 		for _, side := range sides() {

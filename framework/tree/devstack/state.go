@@ -51,7 +51,10 @@ func (s state) secrets() []string {
 	return secrets
 }
 
+// save writes the state, whole or not at all.
 func (c *Cloud) save() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	content, err := json.Marshal(c.saved)
 	if err != nil {
 		return fmt.Errorf("state of the cloud: %w", err)
