@@ -119,7 +119,7 @@ func (r *Run) nativeCloud(row Row) resources.Cloud {
 	return resources.Cloud{
 		AuthURL: access.AuthURL, Region: access.Region,
 		Admin: resources.Credentials{Username: access.Username, Password: access.Password, Project: access.Project},
-		Node:  r.cloud.Node(), Store: r.store(row.Project), Tag: r.ID,
+		Node:  r.cloud.Node(), Elsewhere: access.Elsewhere, Guestless: access.Guestless, Store: r.store(row.Project), Tag: r.ID,
 		Log: r.log.For(row.Phase.ID, row.Project),
 	}
 }

@@ -106,6 +106,14 @@ type Access struct {
 	// Username, Password and Project are the administrator's, in the domain
 	// Default.
 	Username, Password, Project string
+	// SQL are the options with which MySQL's programs get in on the node; none: root
+	// gets in by their socket. Unsaved says why databases cannot be saved by them.
+	SQL     []string
+	Unsaved string
+	// Elsewhere says why checks that know one kind of cloud must not look for its
+	// files on the node, Guestless why it has no guests that testify; empty: they may,
+	// and it has.
+	Elsewhere, Guestless string
 	// Secrets are the values that must not appear in anything published.
 	Secrets []string
 }

@@ -122,6 +122,26 @@ func TestManyMayLookAtOnce(t *testing.T) {
 	}
 }
 
+func TestTheWayIntoTheDatabaseIsKeptPrivate(t *testing.T) {
+	g := NewWithT(t)
+	s := onStage(t, tiny(t), "stable/2025.1", "stable/2025.2")
+	s.begin(t)
+	g.Expect(s.Compose(t.Context(), config.Base, []tree.LocalrcLine{{Text: "DATABASE_TYPE=postgresql"}})).To(Succeed())
+	g.Expect(s.Compose(t.Context(), config.Target, nil)).To(Succeed())
+	g.Expect(s.Access().Unsaved).To(Equal(`databases of type "postgresql" cannot be saved`))
+	g.Expect(s.Compose(t.Context(), config.Base, []tree.LocalrcLine{{Text: "DATABASE_TYPE=mysql DATABASE_USER=root\nDATABASE_PASSWORD='a \"b\\'"}})).To(Succeed())
+	g.Expect(s.Compose(t.Context(), config.Target, nil)).To(Succeed())
+	options := filepath.Join(s.config.SaveDir, "mysql.cnf")
+	g.Expect(s.Access().Unsaved).To(BeEmpty())
+	g.Expect(s.Access().SQL).To(Equal([]string{"--defaults-extra-file=" + options}))
+	text, err := os.ReadFile(options)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(text)).To(Equal("[client]\nuser=\"root\"\npassword=\"a \\\"b\\\\\"\n"))
+	info, err := os.Stat(options)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(info.Mode().Perm()).To(Equal(os.FileMode(0o600)))
+}
+
 func TestWhatPluginsAddIsReadBack(t *testing.T) {
 	s := onStage(t, tiny(t), "stable/2025.1", "stable/2025.2")
 	s.begin(t, "enable_service beta")

@@ -36,6 +36,8 @@ func (c *Cloud) localrc(side config.Side) string {
 	for _, name := range slices.Sorted(maps.Keys(c.saved.Passwords)) {
 		set(name, c.saved.Passwords[name])
 	}
+	// Scripts that save databases look for it in stackrc, which does not know it otherwise.
+	set("DATABASE_TYPE", "mysql")
 	// Older libs know no other name for it.
 	set("MYSQL_PASSWORD", c.saved.Passwords["DATABASE_PASSWORD"])
 	text.WriteString("enable_service s-proxy s-object s-container s-account\n")

@@ -2,6 +2,7 @@ package devstack_test
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -28,6 +29,11 @@ func TestRealDevStack(t *testing.T) {
 
 			// What stack.sh would run, as its own stackrc says.
 			g.Expect(s.Enabled()).To(ContainElements("key", "g-api", "n-api", "n-cpu", "placement-api", "c-api", "s-proxy", "h-eng", "mysql", "rabbit"))
+
+			g.Expect(s.Access().SQL).NotTo(BeEmpty(), "its database is MySQL, and can be saved")
+			options, err := os.ReadFile(filepath.Join(s.config.SaveDir, "mysql.cnf"))
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(string(options)).To(MatchRegexp(`^\[client\]\nuser="root"\npassword="\w{26}"\nhost="127.0.0.1"\n$`))
 
 			for _, side := range []config.Side{config.Base, config.Target} {
 				dir := s.TreeDir(side)

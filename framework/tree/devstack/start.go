@@ -268,6 +268,11 @@ func (c *Cloud) configure(ctx context.Context) error {
 			return tree.Setting(fmt.Errorf("%s tree: %s sets DEST to %q; plugins look for what it makes in %s", side, filepath.Join(c.TreeDir(side), "local.conf"), said["DEST"], want))
 		}
 		c.saved.Enabled[side] = strings.FieldsFunc(said["ENABLED_SERVICES"], func(r rune) bool { return r == ',' || r == ' ' })
+		if side == config.Base {
+			if err := c.keepDatabase(said); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

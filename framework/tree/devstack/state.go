@@ -35,6 +35,8 @@ type state struct {
 	Endpoints    map[string]string `json:"endpoints,omitempty"`
 	Uncatalogued string            `json:"uncatalogued,omitempty"`
 
+	// Unsaved says why databases cannot be saved.
+	Unsaved   string            `json:"unsaved,omitempty"`
 	Access    tree.Access       `json:"access"`
 	Passwords map[string]string `json:"passwords,omitempty"`
 }

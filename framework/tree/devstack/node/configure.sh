@@ -15,7 +15,13 @@ main() {
     extract_localrc_section "$top/local.conf" "$top/localrc" "$top/.localrc.auto"
     # shellcheck source=/dev/null
     source "$top/stackrc"
-    for name in ENABLED_SERVICES DEST DATA_DIR; do
+    # stackrc alone knows of the database what localrc says; stack.sh asks these.
+    if [[ -f $top/lib/database ]]; then
+        # shellcheck source=/dev/null
+        source "$top/lib/database"
+        initialize_database_backends || echo "no database is enabled"
+    fi
+    for name in ENABLED_SERVICES DEST DATABASE_TYPE DATABASE_HOST DATABASE_USER DATABASE_PASSWORD MYSQL_PASSWORD; do
         printf '%s\t%s\n' "$name" "${!name-}" >&3
     done
 }
