@@ -49,6 +49,9 @@ func TestBehaviour(t *testing.T) {
 			env.Setenv("STACK_ROOT", filepath.Join(env.WorkDir, "stack"))
 			env.Setenv("GRENADE_CACHE_DIR", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("RESULTS_DIR", filepath.Join(env.WorkDir, "results"))
+			// A cloud that runs on this machine has the default ones.
+			env.Setenv("NODE_ADDRESS", "10.97.250.2/24")
+			env.Setenv("FLOATING_RANGE", "10.97.251.0/24")
 			env.Setenv("GRENADE_EXIT_FILE", filepath.Join(env.WorkDir, "code"))
 			env.Setenv("PWD", env.WorkDir)
 			return nil
