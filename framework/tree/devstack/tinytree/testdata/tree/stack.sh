@@ -1,5 +1,6 @@
 #!/bin/bash
-# stack.sh: brings up what is enabled. TINY_BREAK is the name of a service at which it ends half-way.
+# stack.sh: brings up what is enabled. TINY_BREAK is the name of a service at which it ends half-way, TINY_HANG of one at which it
+# goes no further.
 set -o errexit
 TOP_DIR=$(cd "$(dirname "$0")" && pwd)
 source "$TOP_DIR/inc/meta-config"
@@ -14,6 +15,7 @@ for service in ${ENABLED_SERVICES//,/ }; do
     "install_$service"
     "start_$service"
     echo "started $service"
+    while [[ $service == "${TINY_HANG:-}" ]]; do sleep 0.1; done
     [[ $service != "${TINY_BREAK:-}" ]] || die $LINENO "$service broke, and ADMIN_PASSWORD is $ADMIN_PASSWORD"
 done
 echo "stack.sh is done"
