@@ -1,7 +1,7 @@
 #!/bin/bash
 # prepare-target.sh BASE TARGET BASE_RELEASE_DIR: makes the target's tree ready for upgrade.sh without stack.sh: what
-# upstream Grenade's prep-target does, but for what belongs to GNU screen, and but for going on after an error. The first
-# thing that fails ends it.
+# upstream Grenade's prep-target does, in stack.sh's order, but for what belongs to GNU screen, and but for going on after an error.
+# The first thing that fails ends it.
 #
 # The tree's own functions do the work. One that a release of DevStack has no more is left out, and said so.
 #
@@ -48,11 +48,10 @@ main() {
     step fetch_plugins
     # shellcheck disable=SC2034 # the tree's tools read it
     FILES=$TOP_DIR/files
+    mkdir -p "$DEST/logs"
     if [[ -n ${WHEELHOUSE:-} && ! -d $WHEELHOUSE ]]; then
         part tools/build_wheels.sh
     fi
-    part lib/database
-    step install_database_python
     # The accounts of base are those of the target.
     if [[ -d $base/accrc ]]; then
         mkdir -p "$TOP_DIR/accrc"
@@ -65,6 +64,9 @@ main() {
         git_clone "$REQUIREMENTS_REPO" "$REQUIREMENTS_DIR" "$REQUIREMENTS_BRANCH"
     fi
     step install_infra
+    # After the requirements, which say which version of it.
+    part lib/database
+    step install_database_python
     part lib/libraries
     step install_oslo
     part lib/dstat
