@@ -55,13 +55,6 @@ func (c *Config) refuseOnDevstack(set func(string) bool, blame func(message stri
 			blame(name+" is for packages: GRENADE_TREE=devstack does not heed it", name)
 		}
 	}
-	const noSmoke = "=True: Tempest's smoke set is not there yet with GRENADE_TREE=devstack"
-	if c.BaseRunSmoke {
-		blame("BASE_RUN_SMOKE"+noSmoke, "BASE_RUN_SMOKE")
-	}
-	if c.TargetRunSmoke {
-		blame("TARGET_RUN_SMOKE"+noSmoke, "TARGET_RUN_SMOKE")
-	}
 }
 
 // refuseOtherPlaces names upstream's variables that put a tree where no run of ours looks for it.

@@ -126,11 +126,6 @@ func (c *Cloud) Access() tree.Access {
 	return access
 }
 
-// Smoke is refused by the configuration already.
-func (c *Cloud) Smoke(context.Context, config.Side, string, string, func(string)) error {
-	return tree.Setting(fmt.Errorf("the smoke set of Tempest is not there yet with GRENADE_TREE=%s", config.Devstack))
-}
-
 // Close has nothing to end.
 func (c *Cloud) Close() error { return nil }
 
