@@ -45,7 +45,7 @@ func (c *Cloud) Stack(ctx context.Context, logFile string, onLine func(string)) 
 		return err
 	}
 	if err := c.look(ctx, config.Base); err != nil {
-		return err
+		return tree.Environment(err)
 	}
 	return c.save()
 }

@@ -21,8 +21,16 @@ import (
 )
 
 // Start fetches both trees, makes the node, and has both trees read a local.conf without what plugins will add: only so
-// it is known which services there are. DevStack runs all that it is configured for, whatever the services are.
+// it is known which services there are. DevStack runs all that it is configured for, whatever the services are. An error
+// that does not belong to ErrSetting belongs to ErrEnvironment.
 func (c *Cloud) Start(ctx context.Context, _ []string) error {
+	if err := c.start(ctx); err != nil {
+		return tree.Environment(err)
+	}
+	return nil
+}
+
+func (c *Cloud) start(ctx context.Context) error {
 	settings := c.options.Config
 	c.saved = state{Run: cookie(c.options.RunID, settings), Node: string(settings.Node), User: settings.StackUser, External: settings.External}
 	var err error
