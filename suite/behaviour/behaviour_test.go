@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"grenade/framework/exec"
 	"grenade/framework/tree/devstack/tinytree"
 )
 
@@ -44,6 +45,14 @@ func TestBehaviour(t *testing.T) {
 					return err
 				}
 			}
+			// A script that fails half-way must not leave what its runs have started.
+			env.Defer(func() {
+				for name, value := range map[string]string{"WORK": env.WorkDir, "HOME": filepath.Join(env.WorkDir, "stack")} {
+					if _, err := exec.KillCookie(context.Background(), name, value, 0); err != nil {
+						t.Error(err)
+					}
+				}
+			})
 			env.Setenv("SUITE", filepath.Join(bin, "suite"))
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			env.Setenv("STACK_ROOT", filepath.Join(env.WorkDir, "stack"))
