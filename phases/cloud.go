@@ -5,6 +5,7 @@ import (
 
 	"grenade/framework/config"
 	"grenade/framework/node"
+	"grenade/framework/probe"
 	"grenade/framework/report"
 	"grenade/framework/tree"
 )
@@ -35,6 +36,10 @@ type Cloud interface {
 	Root(side config.Side) string
 	// Packages are the versions of the side's packages, by name.
 	Packages(ctx context.Context, side config.Side) (map[string]string, error)
+	// Look brings what Service says up to date, after something has been started or stopped.
+	Look(ctx context.Context) error
+	// Code is the code that each of a service's processes runs, in their order.
+	Code(ctx context.Context, service tree.Service, processes []probe.Process) ([]tree.Code, error)
 	// Service describes how the side's tree runs the project.
 	Service(project string, side config.Side) (tree.Service, bool)
 	// Requires returns the closure of the projects' requirements, in the order

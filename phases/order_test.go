@@ -40,6 +40,7 @@ func (localCloud) Packages(context.Context, config.Side) (map[string]string, err
 }
 func (localCloud) Timings() []report.Timing                         { return nil }
 func (localCloud) Service(string, config.Side) (tree.Service, bool) { return tree.Service{}, false }
+func (localCloud) Look(context.Context) error                       { return nil }
 func (localCloud) Access() tree.Access                              { return tree.Access{} }
 func (localCloud) Node() node.Node                                  { return localNode{} }
 

@@ -49,8 +49,14 @@ func (r *Run) scriptAndProof(ctx context.Context, row Row, script string, side c
 	if err != nil && !errors.As(err, &nothing) {
 		return err
 	}
+	if err := r.cloud.Look(ctx); err != nil {
+		return fmt.Errorf("what runs after %s: %w", script, err)
+	}
 	service, known := r.cloud.Service(row.Project, side)
-	if !known || len(service.Units) == 0 {
+	if known && service.Unproved != "" && nothing == nil {
+		return &resources.NotChecked{Reason: fmt.Sprintf("%s did not fail, and what came of it is not proved: %s", script, service.Unproved)}
+	}
+	if !known || len(service.Units) == 0 || service.Unproved != "" {
 		return err
 	}
 	unproved := prove(ctx, service)
@@ -80,7 +86,7 @@ func (r *Run) proveUpgraded(ctx context.Context, service tree.Service) error {
 	if err != nil {
 		return fmt.Errorf("the target's package versions: %w", err)
 	}
-	var wrong []string
+	var wrong, unknown []string
 	if len(before) == 0 {
 		wrong = append(wrong, "nothing was recorded before shutdown, so nothing can be proved")
 	}
@@ -92,7 +98,12 @@ func (r *Run) proveUpgraded(ctx context.Context, service tree.Service) error {
 	for _, process := range after {
 		if reason := notUpgraded(process, before, r.cloud.Root(config.Target), versions); reason != "" {
 			wrong = append(wrong, describeEvidence(process)+": "+reason)
+		} else if process.Unknown != "" {
+			unknown = append(unknown, describe(process.Process)+": "+process.Unknown)
 		}
+	}
+	if len(wrong) == 0 && len(unknown) > 0 {
+		return &resources.NotChecked{Reason: "which code runs cannot be told: " + strings.Join(unknown, "; ")}
 	}
 	if len(wrong) > 0 {
 		return &Unmet{
@@ -112,6 +123,8 @@ func notUpgraded(process ProcessEvidence, before []ProcessEvidence, root string,
 		return "it is the process that ran before the upgrade"
 	case process.Root != root:
 		return "its root is not the target's"
+	case process.Unknown != "":
+		return "" // which is no proof of anything
 	case process.Version == "":
 		return fmt.Sprintf("its root does not hold the package %s", process.Package)
 	case process.Version != versions[process.Package]:
@@ -136,33 +149,29 @@ func (p ProcessEvidence) sameProcess(other probe.Process) bool {
 // the data plane's programs that the units have started.
 func (r *Run) processes(ctx context.Context, project string, side config.Side) (control []ProcessEvidence, helpers []probe.Process, err error) {
 	service, known := r.cloud.Service(project, side)
-	if !known {
+	if !known || len(service.Units) == 0 {
 		return nil, nil, nil
 	}
 	running, err := probe.Units(ctx, r.cloud.Node(), service.Units)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the processes of %s: %w", project, err)
 	}
-	versions := map[string]map[string]string{}
+	var processes []probe.Process
 	for _, unit := range service.Units {
 		for _, process := range running[unit] {
 			if service.Helper(unit, process.Exe) {
 				helpers = append(helpers, process)
 				continue
 			}
-			if versions[process.Root] == nil {
-				versions[process.Root], err = probe.Packages(ctx, r.cloud.Node(), process.Root, service.Packages)
-				if err != nil {
-					return nil, nil, fmt.Errorf("the packages that %s runs from: %w", project, err)
-				}
-			}
-			evidence := ProcessEvidence{Process: process}
-			if len(service.Packages) > 0 {
-				evidence.Package = service.Packages[0]
-				evidence.Version = versions[process.Root][evidence.Package]
-			}
-			control = append(control, evidence)
+			processes = append(processes, process)
 		}
+	}
+	code, err := r.cloud.Code(ctx, service, processes)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the code that %s runs from: %w", project, err)
+	}
+	for i, process := range processes {
+		control = append(control, ProcessEvidence{Process: process, Package: code[i].Package, Version: code[i].Version, Unknown: code[i].Unknown})
 	}
 	return control, helpers, nil
 }

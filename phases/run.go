@@ -90,11 +90,12 @@ type ProjectEvidence struct {
 }
 
 // ProcessEvidence is one process of a unit, and the version of the package
-// that its root holds.
+// that it runs; or why that cannot be told.
 type ProcessEvidence struct {
 	probe.Process
 	Package string `json:"package"`
 	Version string `json:"version"`
+	Unknown string `json:"unknown,omitempty"`
 }
 
 // Options is what a run is made of.

@@ -49,7 +49,7 @@ func (r *Run) script(ctx context.Context, row Row, name string, args ...string) 
 		r.log.For(row.Phase.ID, row.Project).Debug(line)
 	}
 	began := time.Now()
-	_, err = r.cloud.Node().Run(ctx, node.Command{Command: command, User: "stack"})
+	_, err = r.cloud.Node().Run(ctx, node.Command{Command: command, User: r.Config.StackUser})
 	r.took(row, report.Script, name, began)
 	if err != nil {
 		return scriptFailed(name, trace, plugin, err)
@@ -80,8 +80,8 @@ func scriptFailed(name, trace string, plugin plugins.Plugin, err error) error {
 func (r *Run) environ(row Row, side config.Side) map[string]string {
 	environ := map[string]string{
 		"HOME":    r.Config.StackRoot,
-		"USER":    "stack",
-		"LOGNAME": "stack",
+		"USER":    r.Config.StackUser,
+		"LOGNAME": r.Config.StackUser,
 		"SHELL":   "/bin/bash",
 		"LANG":    "C.UTF-8",
 		"TERM":    "dumb",
@@ -122,7 +122,7 @@ func (r *Run) nativeCloud(row Row) resources.Cloud {
 	return resources.Cloud{
 		AuthURL: access.AuthURL, Region: access.Region,
 		Admin: resources.Credentials{Username: access.Username, Password: access.Password, Project: access.Project},
-		Node:  r.cloud.Node(), Store: r.store(row.Project), Tag: r.ID,
+		Node:  r.cloud.Node(), Elsewhere: access.Elsewhere, Guestless: access.Guestless, Store: r.store(row.Project), Tag: r.ID,
 		Log: r.log.For(row.Phase.ID, row.Project),
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"grenade/framework/exec"
 	"grenade/framework/node"
 	"grenade/framework/report"
+	"grenade/framework/tree"
 	"grenade/plugins"
 )
 
@@ -74,8 +75,8 @@ func (r *Run) begin(ctx context.Context) error {
 	if err := r.open(true); err != nil {
 		return err
 	}
-	if err := plugins.Materialise(r.GrenadeDir()); err != nil {
-		return fmt.Errorf("GRENADE_DIR: %w", err)
+	if err := r.writeGrenadeDir(); err != nil {
+		return err
 	}
 	if r.Config.SkipRelease {
 		r.Note("upstream does not support an upgrade from %s to %s in one step", r.Config.Base.Name, r.Config.Target.Name)
@@ -114,13 +115,38 @@ func (r *Run) begin(ctx context.Context) error {
 	if err := r.cloud.Stack(ctx, r.LogFile(SetupRow, CloudProject), r.progress.Waiting); err != nil {
 		return fmt.Errorf("stack.sh of the %s tree: %w", config.Base, err)
 	}
+	return r.postStack(ctx)
+}
+
+// postStack runs the user's post-stack.sh, if there is one, as upstream does: in
+// GRENADE_DIR, where it lies beside functions, after stack.sh of ours and not of
+// somebody else's.
+func (r *Run) postStack(ctx context.Context) error {
+	if r.Config.PostStack.Path == "" || r.Config.External {
+		return nil
+	}
+	r.progress.Waiting("post-stack.sh")
+	script := filepath.Join(r.GrenadeDir(), "post-stack.sh")
+	if err := errors.Join(os.WriteFile(script, []byte(r.Config.PostStack.Text), 0o755), os.Chmod(script, 0o755)); err != nil {
+		return fmt.Errorf("post-stack.sh: %w", err)
+	}
+	environ := r.environ(Row{Project: SetupRow}, config.Base)
+	command, err := plugins.ScriptCommand(plugins.ScriptInput{Path: script, Environ: environ})
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Config.PostStack.Path, err)
+	}
+	command.Dir, command.Log, command.Timeout = r.GrenadeDir(), r.LogFile(SetupRow, CloudProject), r.Config.ScriptTimeout
+	command.OnLine = r.progress.Waiting
+	if _, err := r.cloud.Node().Run(ctx, node.Command{Command: command, User: r.Config.StackUser}); err != nil {
+		return tree.Environment(fmt.Errorf("%s: %w", r.Config.PostStack.Path, err))
+	}
 	return nil
 }
 
 // makeLogDirs makes the directories that scripts may write logs to without making
 // them, as upstream does: LOGDIR, and what grenaderc calls SCREEN_LOGDIR.
 func (r *Run) makeLogDirs(ctx context.Context) error {
-	_, err := r.cloud.Node().Run(ctx, node.Command{User: "stack", Command: exec.Command{
+	_, err := r.cloud.Node().Run(ctx, node.Command{User: r.Config.StackUser, Command: exec.Command{
 		Args: []string{"mkdir", "-p", "--", r.scriptLogs(), filepath.Join(r.Config.StackRoot, "logs/screen")},
 		Log:  r.LogFile(SetupRow, CloudProject), Timeout: r.Config.ScriptTimeout,
 	}})
@@ -128,6 +154,17 @@ func (r *Run) makeLogDirs(ctx context.Context) error {
 		return fmt.Errorf("directories for scripts' logs: %w", err)
 	}
 	return nil
+}
+
+// writeGrenadeDir writes GRENADE_DIR, with the plugins that the user chose.
+func (r *Run) writeGrenadeDir() error {
+	if err := plugins.Materialise(r.GrenadeDir()); err != nil {
+		return err
+	}
+	if r.Config.ProjectsDir == "" {
+		return nil
+	}
+	return plugins.UseProjects(r.GrenadeDir(), r.Config.ProjectsDir)
 }
 
 // handDownConfig gives the scripts what the user configured: his localrc, over
@@ -166,8 +203,8 @@ func (r *Run) attach(ctx context.Context) error {
 	if err := r.open(false); err != nil {
 		return err
 	}
-	if err := plugins.Materialise(r.GrenadeDir()); err != nil {
-		return fmt.Errorf("GRENADE_DIR: %w", err)
+	if err := r.writeGrenadeDir(); err != nil {
+		return err
 	}
 	if err := r.cloud.Attach(ctx); err != nil {
 		return fmt.Errorf("the cloud of run %s: %w", r.ID, err)
@@ -226,8 +263,8 @@ func (r *Run) loadSettings(ctx context.Context) error {
 	environ := r.environ(Row{Project: SetupRow}, config.Target)
 	environ["ENABLED_SERVICES"] = strings.Join(r.cloud.Enabled(), ",")
 	settings, err := plugins.LoadSettings(ctx, r.cloud.Node(), plugins.SettingsInput{
-		Plugins: r.Plan.Plugins, External: plugins.UpgradeDirs(r.Config.Plugins), GrenadeDir: r.GrenadeDir(), SaveDir: r.Config.SaveDir,
-		TopDir: r.cloud.TreeDir(config.Target), Environ: environ,
+		Plugins: r.Plan.Plugins, External: plugins.UpgradeDirs(r.Config.Plugins), GrenadeDir: r.GrenadeDir(), ProjectsDir: r.Config.ProjectsDir,
+		User: r.Config.StackUser, SaveDir: r.Config.SaveDir, TopDir: r.cloud.TreeDir(config.Target), Environ: environ,
 		Log: r.LogFile(SetupRow, "settings"), Timeout: r.Config.ScriptTimeout,
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package phases
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"grenade/framework/exec"
 	"grenade/framework/node"
 	"grenade/plugins"
+	"grenade/resources"
 )
 
 // snapshot saves what the project would need to go back: by the plugin's own
@@ -24,20 +26,32 @@ func (r *Run) snapshot(ctx context.Context, row Row) error {
 	if state == plugins.Present {
 		return r.script(ctx, row, "snapshot.sh", "pre_upgrade")
 	}
-	if err := r.saveDatabases(ctx, row, config.Base); err != nil {
+	unsaved := r.saveDatabases(ctx, row, config.Base)
+	var nothing *resources.NotChecked
+	if unsaved != nil && !errors.As(unsaved, &nothing) {
+		return unsaved
+	}
+	if err := r.saveConfig(ctx, row); err != nil {
 		return err
 	}
-	return r.saveConfig(ctx, row)
+	return unsaved
 }
 
 // dumpEnd is the last line of a complete dump (MariaDB's mysqldump writes it
 // last, unless --skip-comments is given).
 const dumpEnd = "-- Dump completed"
 
+// dumpDatabase writes what mysqldump says, with the other arguments, to its first.
+const dumpDatabase = `umask 077; out=$1; shift; exec mysqldump "$@" >"$out"`
+
 // saveDatabases dumps each database that the project registers to
 // $SAVE_DIR/<database>.sql.<release>, and holds when the dump is complete.
 func (r *Run) saveDatabases(ctx context.Context, row Row, side config.Side) error {
-	for _, database := range r.settings.Databases[row.Project] {
+	databases, access := r.settings.Databases[row.Project], r.cloud.Access()
+	if len(databases) > 0 && access.Unsaved != "" {
+		return &resources.NotChecked{Reason: access.Unsaved}
+	}
+	for _, database := range databases {
 		release := r.Config.Base
 		if side == config.Target {
 			release = r.Config.Target
@@ -45,7 +59,7 @@ func (r *Run) saveDatabases(ctx context.Context, row Row, side config.Side) erro
 		path := filepath.Join(r.Config.SaveDir, database+".sql."+release.Name)
 		r.progress.Waiting("dump of the database " + database)
 		_, err := r.cloud.Node().Run(ctx, node.Command{Command: exec.Command{
-			Args: []string{"sh", "-c", `umask 077; exec mysqldump --single-transaction --databases "$1" >"$2"`, "sh", database, path},
+			Args: append(append([]string{"sh", "-c", dumpDatabase, "sh", path}, access.SQL...), "--single-transaction", "--databases", database),
 			Log:  r.LogFile(row.Phase.ID, row.Project), Timeout: r.Config.ScriptTimeout,
 		}})
 		if err != nil {

@@ -2,11 +2,13 @@ package phases
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"grenade/framework/config"
+	"grenade/resources"
 )
 
 // verifyTarget holds when the project's API answers from the target release's
@@ -19,10 +21,15 @@ func (r *Run) verifyTarget(ctx context.Context, row Row) error {
 	if row.Tempest() {
 		return r.smoke(ctx, row, config.Target)
 	}
-	if err := r.verifyServing(ctx, row.Project, config.Target); err != nil {
+	unserved := r.verifyServing(ctx, row.Project, config.Target)
+	var nothing *resources.NotChecked
+	if unserved != nil && !errors.As(unserved, &nothing) {
+		return unserved
+	}
+	if err := r.saveDatabases(ctx, row, config.Target); err != nil {
 		return err
 	}
-	return r.saveDatabases(ctx, row, config.Target)
+	return unserved
 }
 
 // proveUntouched holds when the processes of every project in the cloud that

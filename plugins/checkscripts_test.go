@@ -12,7 +12,7 @@ import (
 func TestCheckScriptsAcceptsTheInTreePlugins(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld(t)
-	found, err := Scan(w.grenade, nil, nil)
+	found, err := Scan(w.grenade, "", nil, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(CheckScripts(t.Context(), found)).To(Succeed())
 	for _, plugin := range found {
@@ -32,7 +32,7 @@ func TestCheckScriptsReportsAllMistakesTogether(t *testing.T) {
 	w.write(t, filepath.Join(dir, "from-zed/upgrade-heat"), "function configure_heat_upgrade {\n}\n", 0o644)
 	w.write(t, filepath.Join(dir, "within-zed/upgrade-heat"), "true\ntrue\r\n", 0o644)
 	w.write(t, filepath.Join(dir, "resources.sh"), "exit 1\n", 0o755) // runs fine when parsed
-	found, err := Scan(w.grenade, []string{dir}, nil)
+	found, err := Scan(w.grenade, "", []string{dir}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 
 	mistakes := config.Mistakes(CheckScripts(t.Context(), found))
@@ -54,7 +54,7 @@ func TestCheckScriptsEndsWithItsContext(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld(t)
 	dir := w.plugin(t, "heat", "register_project_for_upgrade heat\n")
-	found, err := Scan(w.grenade, []string{dir}, nil)
+	found, err := Scan(w.grenade, "", []string{dir}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := contextDone(t)
 	defer cancel()

@@ -44,7 +44,7 @@ func loadContract(t *testing.T) *contract {
 	c.config = enabled(t, c.root, rc)
 	g.Expect(os.WriteFile(c.grenade+"/pluginrc", []byte(c.config.PluginrcForScripts()), 0o644)).To(Succeed())
 	external := UpgradeDirs(c.config.Plugins)
-	c.found, err = Scan(c.grenade, external, nil)
+	c.found, err = Scan(c.grenade, "", external, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	c.settings, err = c.loadPlanned(t, c.found, external, map[string]string{
 		"BASE_RELEASE_DIR": c.root + "/old", "TARGET_RELEASE_DIR": c.root + "/new",

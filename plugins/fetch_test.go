@@ -69,7 +69,7 @@ func TestFetchMakesCheckoutsOfBothReleases(t *testing.T) {
 	g.Expect(fetched[0].Stale(c.Base)).To(BeEmpty())
 	g.Expect(told).To(ContainElement("clone of file://" + origin))
 	for at, project := range map[string]string{dir: "heat", base: "old-heat"} {
-		found, err := Scan(root, []string{at + "/devstack/upgrade"}, nil)
+		found, err := Scan(root, "", []string{at + "/devstack/upgrade"}, nil)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(found[len(found)-1].Project).To(Equal(project))
 	}
@@ -85,7 +85,7 @@ func TestTheBaseCheckoutMayBeWhereItsBranchEnded(t *testing.T) {
 	fetched, err := Fetch(t.Context(), FetchInput{Plugins: c.Plugins, Config: c})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(fetched[0].Base).To(Equal(root + "/plugins/.base/heat"))
-	found, err := Scan(root, []string{fetched[0].Base + "/devstack/upgrade"}, nil)
+	found, err := Scan(root, "", []string{fetched[0].Base + "/devstack/upgrade"}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(found[len(found)-1].Project).To(Equal("old-heat"))
 
@@ -127,7 +127,7 @@ func TestADirectoryIsUsedInPlace(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(fetched[0].Reported().Version()).To(HaveSuffix(" with changes"))
 	g.Expect(fetched[0].Checkout()).To(Equal(tree.Checkout{Name: "heat", Dir: origin, BaseDir: root + "/plugins/.base/heat", ReadOnly: true}))
-	found, err := Scan(root, UpgradeDirs(c.Plugins), nil)
+	found, err := Scan(root, "", UpgradeDirs(c.Plugins), nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(found[len(found)-1].Project).To(Equal("changed"))
 	g.Expect(root + "/plugins/heat").NotTo(BeADirectory())
@@ -154,7 +154,7 @@ func TestPluginsThatAreNotFetchedStandUnderTheirName(t *testing.T) {
 	c := enabled(t, w.root, "enable_grenade_plugin first file:///a\nenable_grenade_plugin there file:///b\nenable_grenade_plugin glance file:///c\nenable_grenade_plugin bare file:///d")
 	w.plugin(t, "there", "register_project_for_upgrade one\nregister_project_for_upgrade two\n")
 	g.Expect(os.MkdirAll(w.root+"/plugins/bare", 0o755)).To(Succeed())
-	found, err := Scan(w.grenade, UpgradeDirs(c.Plugins), nil)
+	found, err := Scan(w.grenade, "", UpgradeDirs(c.Plugins), nil)
 	g.Expect(err).NotTo(HaveOccurred())
 
 	all := WithMissing(found, c.Plugins)

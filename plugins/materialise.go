@@ -29,6 +29,9 @@ const (
 // others, such as a localrc or a pluginrc, stay. Programs get mode 0755, all
 // else 0644, whatever the umask: embedded files have none.
 func Materialise(grenadeDir string) error {
+	if err := removeLink(filepath.Join(grenadeDir, projectsDir)); err != nil {
+		return err
+	}
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -47,6 +50,33 @@ func Materialise(grenadeDir string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("write GRENADE_DIR %s: %w", grenadeDir, err)
+	}
+	return nil
+}
+
+// UseProjects has GRENADE_DIR, which Materialise has written, name the directory
+// projects in place of the in-tree plugins. Plugins run by their real path; this
+// is for scripts that look for one another below GRENADE_DIR.
+func UseProjects(grenadeDir, projects string) error {
+	link := filepath.Join(grenadeDir, projectsDir)
+	// Never through a link: that directory is somebody's own.
+	if err := removeLink(link); err != nil {
+		return err
+	}
+	if err := errors.Join(os.RemoveAll(link), os.Symlink(projects, link)); err != nil {
+		return fmt.Errorf("plugins of GRENADE_DIR %s: %w", grenadeDir, err)
+	}
+	return nil
+}
+
+// removeLink removes a symbolic link; what else is there stays.
+func removeLink(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return nil //nolint:nilerr // nothing is there
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("plugins of GRENADE_DIR: %w", err)
 	}
 	return nil
 }

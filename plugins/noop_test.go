@@ -172,7 +172,7 @@ func TestInTreePluginsAreIdleOnlyWhereTheyHaveNothing(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld(t)
 	w.write(t, filepath.Join(w.base, "openrc"), "export OS_AUTH_URL=http://127.0.0.1:1 OS_USERNAME=$1 OS_PROJECT_NAME=$2 OS_PASSWORD=x OS_USER_DOMAIN_ID=default OS_PROJECT_DOMAIN_ID=default OS_REGION_NAME=R\n", 0o644)
-	found, err := Scan(w.grenade, nil, nil)
+	found, err := Scan(w.grenade, "", nil, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	for _, plugin := range found {
 		for phase, idle := range map[string]bool{"early_create": true, "force_destroy": true, "create": false, "verify": false, "verify_noapi": false, "destroy": false} {

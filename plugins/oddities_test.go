@@ -14,7 +14,7 @@ func TestOdditiesNamesScriptsThatNobodyRuns(t *testing.T) {
 	for _, name := range []string{"resource.sh", "shutdhown.sh", "resources.sh", "common.sh", "upgrade-helper"} {
 		w.write(t, filepath.Join(dir, name), "", 0o755)
 	}
-	found, err := Scan(w.grenade, []string{dir}, nil)
+	found, err := Scan(w.grenade, "", []string{dir}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(remarks(Oddities(found))).To(ConsistOf(
 		dir+"/resource.sh is never run: did its author mean resources.sh?",
@@ -39,7 +39,7 @@ func TestOdditiesNamesStepsThatNoUpgradeReads(t *testing.T) {
 	w.write(t, filepath.Join(dir, "from-xena/upgrade-heat"), "configure_heta_upgrade() { :; }\n", 0o644)
 	w.write(t, filepath.Join(dir, "from-wallaby/notes"), "", 0o644)
 	w.write(t, filepath.Join(dir, "form-data/x"), "", 0o644)
-	found, err := Scan(w.grenade, []string{dir}, nil)
+	found, err := Scan(w.grenade, "", []string{dir}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(remarks(Oddities(found))).To(ConsistOf(
 		dir+"/from-epoxy can never match: epoxy is no release of a branch; did its author mean from-2025.1?",
@@ -66,7 +66,7 @@ func TestOdditiesBelievesAnUpgradeScriptThatComputesNames(t *testing.T) {
 	dir := w.plugin(t, "heat", "register_project_for_upgrade heat\n")
 	w.write(t, filepath.Join(dir, "upgrade.sh"), "for p in heat x; do upgrade_project $p . a b; done\n", 0o755)
 	w.write(t, filepath.Join(dir, "from-zed/upgrade-x"), "configure_x_upgrade() { :; }\n", 0o644)
-	found, err := Scan(w.grenade, []string{dir}, nil)
+	found, err := Scan(w.grenade, "", []string{dir}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(Oddities(found)).To(BeEmpty())
 }

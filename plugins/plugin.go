@@ -34,21 +34,31 @@ func (p Plugin) Script(name string) string { return filepath.Join(p.Dir, name) }
 // Place is where the project is registered, as file:line.
 func (p Plugin) Place() string { return fmt.Sprintf("%s:%d", p.SettingsFile, p.Line) }
 
-// Scan returns what the in-tree plugins and those in the given directories
-// register, in that order, from the text of their settings: so the names are
-// known without a node, and before GRENADE_DIR is written (where the in-tree
-// plugins' directories will be). A directory without settings is accepted, as
+// Scan returns what the in-tree plugins, or in their place those in the directory
+// projects if that is not empty, and those in the given directories register, in
+// that order, from the text of their settings: so the names are known without a
+// node, and before GRENADE_DIR is written (where the in-tree plugins' directories
+// will be). A directory without settings is accepted, as
 // upstream does; one that is not there, too: it may not be fetched yet.
 //
 // Registrations whose name only running the file can tell are left out. Every
 // name that is in the plan's own vocabulary (reserved), malformed or registered
 // twice is an error; the error joins one config.Mistake per case.
-func Scan(grenadeDir string, external, reserved []string) ([]Plugin, error) {
-	found, err := InTree(grenadeDir)
-	if err != nil {
-		return nil, err
+func Scan(grenadeDir, projects string, external, reserved []string) ([]Plugin, error) {
+	var found []Plugin
+	var err error
+	if projects == "" {
+		found, err = InTree(grenadeDir)
+	} else {
+		found, err = inProjects(projects)
 	}
 	var mistakes []error
+	switch {
+	case config.IsMistake(err):
+		mistakes = append(mistakes, err)
+	case err != nil:
+		return nil, err
+	}
 	for _, dir := range external {
 		registered, err := Registered(dir)
 		if err != nil {
@@ -76,6 +86,44 @@ func InTree(grenadeDir string) ([]Plugin, error) {
 		found = append(found, registered(filepath.Join(grenadeDir, projectsDir, name), string(text))...)
 	}
 	return found, nil
+}
+
+// inProjects returns what the plugins in a directory like upstream's projects/
+// register, in the order of their names. One in which nothing registers a project
+// is a config.Mistake: a run of it would prove nothing.
+func inProjects(projects string) ([]Plugin, error) {
+	dirs, err := projectDirs(projects)
+	if err != nil {
+		return nil, &config.Mistake{Message: fmt.Sprintf("GRENADE_PROJECTS: %v", err)}
+	}
+	var found []Plugin
+	for _, dir := range dirs {
+		registered, err := Registered(dir)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, registered...)
+	}
+	if len(found) == 0 {
+		return nil, &config.Mistake{Message: fmt.Sprintf("GRENADE_PROJECTS: no settings below %s register a project", projects)}
+	}
+	return found, nil
+}
+
+// projectDirs are the directories of the plugins in such a directory.
+func projectDirs(projects string) ([]string, error) {
+	entries, err := os.ReadDir(projects) // sorted by name
+	if err != nil {
+		return nil, fmt.Errorf("plugins: %w", err)
+	}
+	var dirs []string
+	for _, entry := range entries {
+		dir := filepath.Join(projects, entry.Name())
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs, nil
 }
 
 // Registered returns what the settings in a directory register, as far as their

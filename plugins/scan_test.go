@@ -42,7 +42,7 @@ func TestRegistrationsAreReadFromTheText(t *testing.T) {
 
 func TestScanKnowsTheInTreePluginsWithoutGrenadeDir(t *testing.T) {
 	g := NewWithT(t)
-	found, err := Scan("/nowhere/grenade", nil, nil)
+	found, err := Scan("/nowhere/grenade", "", nil, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	var order []string
 	for _, plugin := range found {
@@ -64,7 +64,7 @@ func TestScanPutsExternalPluginsAfterThemInTheirOrder(t *testing.T) {
 	empty := filepath.Join(w.root, "plugins/empty")
 	g.Expect(os.MkdirAll(empty, 0o755)).To(Succeed())
 
-	found, err := Scan(w.grenade, []string{zaqar, empty, "/not/fetched/yet", heat}, nil)
+	found, err := Scan(w.grenade, "", []string{zaqar, empty, "/not/fetched/yet", heat}, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(found[len(inTree(t)):]).To(Equal([]Plugin{
 		{Project: "zaqar", Dir: zaqar, SettingsFile: filepath.Join(zaqar, "settings"), Line: 1},
@@ -79,7 +79,7 @@ func TestScanNamesEveryMistakeAtOnce(t *testing.T) {
 	one := w.plugin(t, "one", "register_project_for_upgrade cloud\nregister_project_for_upgrade a,b\n")
 	two := w.plugin(t, "two", "\n\nregister_project_for_upgrade keystone\n")
 
-	_, err := Scan(w.grenade, []string{one, two}, []string{"base", "upgrade", "cloud"})
+	_, err := Scan(w.grenade, "", []string{one, two}, []string{"base", "upgrade", "cloud"})
 
 	mistakes := config.Mistakes(err)
 	g.Expect(mistakes).To(HaveLen(3))

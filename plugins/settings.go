@@ -40,6 +40,11 @@ type SettingsInput struct {
 	External []string
 	// GrenadeDir must have been written by Materialise.
 	GrenadeDir string
+	// ProjectsDir holds the plugins that take the place of the in-tree ones; "" is
+	// none.
+	ProjectsDir string
+	// User is the user of the node that runs them; "" is stack.
+	User string
 	// SaveDir is $SAVE_DIR, at the same path on this host and in the node.
 	SaveDir string
 	// TopDir is the target tree, where the driver runs.
@@ -98,7 +103,11 @@ func LoadSettings(ctx context.Context, runner Runner, in SettingsInput) (*Settin
 		env = append(env, name+"="+value)
 	}
 	slices.Sort(env)
-	ran, runErr := runner.Run(ctx, node.Command{User: "stack", Command: exec.Command{
+	user := in.User
+	if user == "" {
+		user = "stack"
+	}
+	ran, runErr := runner.Run(ctx, node.Command{User: user, Command: exec.Command{
 		Args: append([]string{filepath.Join(in.GrenadeDir, loadSettings), result}, files...),
 		Dir:  in.TopDir, Env: env, Log: in.Log, Timeout: in.Timeout,
 	}})
@@ -132,13 +141,18 @@ func LoadSettings(ctx context.Context, runner Runner, in SettingsInput) (*Settin
 
 // settingsFiles lists the settings files in order, each once.
 func settingsFiles(in SettingsInput) ([]string, error) {
-	inTree, err := inTreeDirs()
+	var dirs []string
+	var err error
+	if in.ProjectsDir != "" {
+		dirs, err = projectDirs(in.ProjectsDir)
+	} else {
+		dirs, err = inTreeDirs()
+		for i, name := range dirs {
+			dirs[i] = filepath.Join(in.GrenadeDir, projectsDir, name)
+		}
+	}
 	if err != nil {
 		return nil, err
-	}
-	var dirs []string
-	for _, name := range inTree {
-		dirs = append(dirs, filepath.Join(in.GrenadeDir, projectsDir, name))
 	}
 	dirs = append(dirs, in.External...)
 	dirs = append(dirs, dirsOf(in.Plugins)...)

@@ -22,7 +22,7 @@ import (
 // trees.
 func (w *world) load(t *testing.T, external []string, env map[string]string) (*Settings, error) {
 	t.Helper()
-	found, err := Scan(w.grenade, external, nil)
+	found, err := Scan(w.grenade, "", external, nil)
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	return w.loadPlanned(t, found, external, env)
 }
@@ -43,7 +43,7 @@ func (w *world) loadPlanned(t *testing.T, planned []Plugin, external []string, e
 // ones: they themselves, for want of a service.
 func (w *world) notEnabled(t *testing.T, kept ...string) map[string]string {
 	t.Helper()
-	found, err := Scan(w.grenade, nil, nil)
+	found, err := Scan(w.grenade, "", nil, nil)
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	dropped := map[string]string{}
 	for _, plugin := range found {
@@ -222,7 +222,7 @@ func TestSettingsThatFailAreNamedWithTheirLineAndCode(t *testing.T) {
 			good := w.plugin(t, "good", "true\n")
 			bad := w.plugin(t, "bad", one.settings)
 			never := w.plugin(t, "never", "touch $STACK_ROOT/ran-on\n")
-			inTree, err := Scan(w.grenade, nil, nil)
+			inTree, err := Scan(w.grenade, "", nil, nil)
 			g.Expect(err).NotTo(HaveOccurred())
 
 			_, err = w.loadPlanned(t, inTree, []string{good, bad, never}, nil)

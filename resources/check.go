@@ -42,3 +42,21 @@ type Check interface {
 type Solitary interface {
 	Solitary()
 }
+
+// Unfit is the check of a project that cannot be checked on a cloud, and why.
+type Unfit struct{ Reason string }
+
+// EarlyCreate has nothing to make.
+func (u Unfit) EarlyCreate(context.Context) error { return &NotChecked{Reason: u.Reason} }
+
+// Create has nothing to make.
+func (u Unfit) Create(context.Context) error { return &NotChecked{Reason: u.Reason} }
+
+// Verify has nothing to look at.
+func (u Unfit) Verify(context.Context, Stage) error { return &NotChecked{Reason: u.Reason} }
+
+// VerifyNoAPI has nothing to look at.
+func (u Unfit) VerifyNoAPI(context.Context, Stage) error { return &NotChecked{Reason: u.Reason} }
+
+// Destroy has nothing to remove.
+func (u Unfit) Destroy(context.Context) error { return &NotChecked{Reason: u.Reason} }

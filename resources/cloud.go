@@ -28,6 +28,10 @@ type Cloud struct {
 	// Node is where the services run; nil when there is no way in. Without it
 	// VerifyNoAPI is not checked.
 	Node Node
+	// Elsewhere says why nothing lies on the node where the checks know it; then
+	// they ask APIs only, as without a Node. Guestless says why the cloud has no
+	// image that testifies (GuestImage): then checks that need one are none.
+	Elsewhere, Guestless string
 	// SQL runs SQL statements from its standard input in the node as root, and
 	// prints rows tab-separated without headings. Default: the MariaDB client
 	// over the local socket.

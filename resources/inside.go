@@ -27,10 +27,14 @@ type Inside struct {
 	SQL  []string
 }
 
-// Inside returns the view of the cloud's node, or *NotChecked without one.
+// Inside returns the view of the cloud's node, or *NotChecked without one, or
+// where nothing lies as the checks know it.
 func (c Cloud) Inside() (*Inside, error) {
 	if c.Node == nil {
 		return nil, &NotChecked{Reason: NoNode}
+	}
+	if c.Elsewhere != "" {
+		return nil, &NotChecked{Reason: c.Elsewhere}
 	}
 	return &Inside{Node: c.Node, SQL: c.SQL}, nil
 }

@@ -11,7 +11,7 @@ import (
 	"grenade/framework/config"
 	"grenade/framework/host"
 	"grenade/framework/report"
-	"grenade/framework/tree/debstack"
+	"grenade/framework/tree"
 	"grenade/phases"
 )
 
@@ -47,9 +47,9 @@ func (u *usageError) Error() string { return u.text }
 func codeOf(err error, otherwise int) int {
 	var usage *usageError
 	switch {
-	case errors.As(err, &usage), config.IsMistake(err), errors.Is(err, phases.ErrSelectsNothing), errors.Is(err, debstack.ErrSetting):
+	case errors.As(err, &usage), config.IsMistake(err), errors.Is(err, phases.ErrSelectsNothing), errors.Is(err, tree.ErrSetting):
 		return report.Usage
-	case errors.Is(err, debstack.ErrEnvironment), host.IsLack(err), errors.Is(err, host.ErrBusy):
+	case errors.Is(err, tree.ErrEnvironment), host.IsLack(err), errors.Is(err, host.ErrBusy):
 		return report.Environment
 	default:
 		return otherwise

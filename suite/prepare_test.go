@@ -16,6 +16,7 @@ import (
 	"grenade/framework/log"
 	"grenade/framework/tree"
 	"grenade/framework/tree/debstack"
+	"grenade/framework/tree/devstack"
 	"grenade/framework/tree/localconf"
 	"grenade/phases"
 	"grenade/plugins"
@@ -39,7 +40,7 @@ func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
 			return fmt.Errorf("configuration of the %s tree:\n%w", side, err)
 		}
 	}
-	if err := s.checkHost(ctx); err != nil {
+	if err := errors.Join(s.checkOtherTree(), s.checkHost(ctx)); err != nil {
 		return err
 	}
 	plan, selection, err := s.plan(ctx, flags)
@@ -96,7 +97,7 @@ func (s *suite) fetch(ctx context.Context, update bool) error {
 
 // choose makes the plan from the plugins that are there, and the selection.
 func (s *suite) choose(flags types.SuiteConfig) (phases.Plan, phases.Selection, error) {
-	found, err := plugins.Scan(phases.GrenadeDir(s.config), plugins.UpgradeDirs(s.config.Plugins), phases.ReservedNames())
+	found, err := plugins.Scan(phases.GrenadeDir(s.config), s.config.ProjectsDir, plugins.UpgradeDirs(s.config.Plugins), phases.ReservedNames())
 	if err != nil {
 		return phases.Plan{}, phases.Selection{}, fmt.Errorf("plugins:\n%w", err)
 	}
@@ -140,16 +141,10 @@ func (s *suite) newRun(ctx context.Context, id string, plan phases.Plan, selecti
 	logger := log.New(log.Options{Console: options.Progress, JSONFile: logFile, RunID: id, Redactor: redactor})
 	options.Log = logger
 	options.Fetched = s.fetched
-	var checkouts []tree.Checkout
-	for _, plugin := range s.fetched {
-		checkouts = append(checkouts, plugin.Checkout())
-	}
-	cloud, err := debstack.NewCloud(debstack.CloudOptions{RunID: id, Config: s.config, Progress: options.Progress.Waiting,
-		Note: func(text string) { s.run.Note("%s", text) }, Secrets: redactor, Checkouts: checkouts})
-	if err != nil {
+	var err error
+	if options.Cloud, err = s.cloud(id, options.Progress.Waiting, redactor); err != nil {
 		return err
 	}
-	options.Cloud = cloud
 	memory, err := host.WatchMemory(ctx)
 	if err != nil {
 		return err
@@ -160,6 +155,26 @@ func (s *suite) newRun(ctx context.Context, id string, plan phases.Plan, selecti
 	}
 	s.run, s.log, s.progress = phases.New(options), logger, options.Progress
 	return nil
+}
+
+// cloud is of the kind that GRENADE_TREE names.
+func (s *suite) cloud(id string, progress func(string), secrets *log.Redactor) (phases.Cloud, error) {
+	var checkouts []tree.Checkout
+	for _, plugin := range s.fetched {
+		checkouts = append(checkouts, plugin.Checkout())
+	}
+	if s.config.ProjectsDir != "" {
+		checkouts = append(checkouts, tree.Checkout{Dir: s.config.ProjectsDir, BaseDir: s.config.ProjectsDir, ReadOnly: true})
+	}
+	note := func(text string) { s.run.Note("%s", text) }
+	if s.config.Tree == config.Devstack {
+		return devstack.NewCloud(devstack.Options{
+			RunID: id, Config: s.config, Progress: progress, Note: note, Secrets: secrets, Checkouts: checkouts,
+		}), nil
+	}
+	return debstack.NewCloud(debstack.CloudOptions{
+		RunID: id, Config: s.config, Progress: progress, Note: note, Secrets: secrets, Checkouts: checkouts,
+	})
 }
 
 // close gives back what the run holds in this process.
@@ -237,6 +252,19 @@ func checkFlags(flags types.SuiteConfig) error {
 	return errors.Join(wrong...)
 }
 
+// checkOtherTree refuses a packaged cloud where a run before this one has left DevStack on this machine: only a run of that kind
+// knows how to remove it.
+func (s *suite) checkOtherTree() error {
+	if s.dryRun || s.config.Tree == config.Devstack {
+		return nil
+	}
+	left, err := devstack.Left(s.config)
+	if err == nil && left {
+		return &usageError{fmt.Sprintf("a run before this one has used DevStack on this machine (%s): make clean removes what it left", s.config.SaveDir)}
+	}
+	return err
+}
+
 // checkHost says what of the machine stands in the way of a real run.
 func (s *suite) checkHost(ctx context.Context) error {
 	if s.dryRun {
@@ -249,6 +277,9 @@ func (s *suite) checkHost(ctx context.Context) error {
 			{Dir: s.config.CacheDir, Bytes: cacheSpace, For: "package roots"},
 		},
 		Address: s.config.NodeAddress, Floating: s.config.FloatingRange, OwnInterfaces: []string{debstack.LinkName(s.config)},
+	}
+	if s.config.Node == config.Local {
+		needs = host.Needs{Tools: host.LocalTools(), Bare: true}
 	}
 	problems := host.Preflight(ctx, host.Real{}, needs)
 	if len(problems) == 0 {

@@ -23,6 +23,10 @@ import (
 // the caller who must decide.
 var ErrRefused = errors.New("refused")
 
+// ErrNoRef means that the repository answers, and has nothing of the name that is
+// asked for.
+var ErrNoRef = errors.New("no such branch or tag")
+
 // refusal is a sentence that is ErrRefused.
 type refusal struct{ text string }
 
@@ -258,9 +262,9 @@ func (g Git) whatThereIs(ctx context.Context, source Source, failure error) erro
 		}
 	}
 	if len(similar) == 0 {
-		return fmt.Errorf("the repository has no branch or tag like %s", word)
+		return fmt.Errorf("%w: the repository has no branch or tag like %s", ErrNoRef, word)
 	}
-	return fmt.Errorf("the repository has: %s", strings.Join(similar, ", "))
+	return fmt.Errorf("%w: the repository has: %s", ErrNoRef, strings.Join(similar, ", "))
 }
 
 // made returns one of the things that a checkout of ours remembers.

@@ -22,6 +22,24 @@ const (
 	KeepAlways    Keep = "always"
 )
 
+// Tree is a kind of DevStack-shaped tree.
+type Tree string
+
+// The values of GRENADE_TREE.
+const (
+	Debstack Tree = "debstack"
+	Devstack Tree = "devstack"
+)
+
+// NodeKind is a kind of node.
+type NodeKind string
+
+// The values of GRENADE_NODE.
+const (
+	Nspawn NodeKind = "nspawn"
+	Local  NodeKind = "local"
+)
+
 // File is a file of the user's that was found and read.
 type File struct {
 	Path string // "" when there is none
@@ -36,6 +54,20 @@ type Config struct {
 	CacheDir   string // absolute, clean
 	BaseLayer  string // absolute, clean; "" makes a new base cloud
 	ConfigDir  string // GRENADE_CONFIG_DIR, or ""
+
+	// Tree is where both sides' trees come from, Node where the cloud runs.
+	Tree Tree
+	Node NodeKind
+	// External: the trees are there and the base cloud runs.
+	External bool
+	// StackUser runs everything of the shell contract.
+	StackUser string
+	// GitBase is where repositories are, without a slash at the end.
+	GitBase string
+	// ProjectsDir holds plugins that take the place of the in-tree ones; "" is none.
+	ProjectsDir string // absolute, clean
+	// PostStack is upstream's post-stack.sh, run after stack.sh when there is one.
+	PostStack File
 
 	Base, Target Release
 	// SkipRelease: upstream does not support this distance; nova's skip-release
@@ -99,7 +131,7 @@ func (c *Config) Values() []Value { return append([]Value(nil), c.values...) }
 // Secrets lists what of the configuration must not appear in a log.
 func (c *Config) Secrets() []string {
 	var secrets []string
-	uris := []string{c.DebianMirror, c.BaseExtra.Source.URI, c.TargetExtra.Source.URI}
+	uris := []string{c.GitBase, c.DebianMirror, c.BaseExtra.Source.URI, c.TargetExtra.Source.URI}
 	for _, plugin := range c.Plugins {
 		uris = append(uris, plugin.URL)
 	}
@@ -158,6 +190,7 @@ func Load(ctx context.Context, src Sources) (*Config, error) {
 	c.Localrc, wrong = find(dirs, "localrc", wrong)
 	c.Pluginrc, wrong = find(dirs, "pluginrc", wrong)
 	c.LocalConf, wrong = findLocalConf(dirs, wrong)
+	c.PostStack, wrong = find(dirs, "post-stack.sh", wrong)
 	if src.ResultsDir == "" {
 		src.ResultsDir = besides(c.Localrc.Path, dirs)
 	}
@@ -291,6 +324,7 @@ func (c *Config) together(sound map[string]bool, resolved map[string]Value) []er
 		}
 		wrong = append(wrong, m)
 	}
+	c.settleTree(sound, resolved, blame)
 	if sound["BASE_DEVSTACK_BRANCH"] && sound["TARGET_DEVSTACK_BRANCH"] {
 		if Distance(c.Base, c.Target) < 0 {
 			blame(fmt.Sprintf("the target %s (%s) is older than the base %s (%s): an upgrade goes forward",
@@ -320,7 +354,8 @@ func (c *Config) together(sound map[string]bool, resolved map[string]Value) []er
 			continue
 		}
 		for _, ours := range []string{"node", "old", "new"} {
-			if within(dir, filepath.Join(c.StackRoot, ours)) {
+			// OpenStack's Zuul jobs have SAVE_DIR and the plugins there.
+			if !c.External && within(dir, filepath.Join(c.StackRoot, ours)) {
 				blame(fmt.Sprintf("%s (%s) lies in %s, which each run removes", name, dir, filepath.Join(c.StackRoot, ours)), name, "STACK_ROOT")
 			}
 		}

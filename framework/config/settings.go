@@ -1,12 +1,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,8 +94,28 @@ func table() []setting {
 		},
 		{
 			name: "GRENADE_USE_EXTERNAL_DEVSTACK", fallback: "False",
-			help:  "DevStack is run by somebody else, as in OpenStack's Zuul jobs (not supported yet)",
-			parse: notYet,
+			help:  "both trees are there and the base cloud runs: nothing is stacked, nothing removed, as in OpenStack's Zuul jobs (GRENADE_TREE=devstack on this machine)",
+			parse: boolean(func(c *Config) *bool { return &c.External }),
+		},
+		{
+			name: "GRENADE_TREE", fallback: "debstack",
+			help:  "where the two trees come from: debstack, which installs Debian packages, or devstack: $GIT_BASE/openstack/devstack at the two branches",
+			parse: oneOf(func(c *Config) *Tree { return &c.Tree }, Debstack, Devstack),
+		},
+		{
+			name: "GRENADE_NODE", fallback: "nspawn",
+			help:  "where the cloud runs: nspawn, a container, or local, this machine (DevStack only; it changes the machine for good)",
+			parse: oneOf(func(c *Config) *NodeKind { return &c.Node }, Nspawn, Local),
+		},
+		{
+			name: "STACK_USER", fallback: "stack",
+			help:  "user that runs stack.sh and the plugins' scripts; another than stack with GRENADE_NODE=local only",
+			parse: userName,
+		},
+		{
+			name: "GRENADE_PROJECTS", fallback: "",
+			help:  "directory of plugins that take the place of the in-tree ones: projects/ of a checkout of upstream's Grenade",
+			parse: optional(directory(func(c *Config) *string { return &c.ProjectsDir })),
 		},
 		{
 			name: "KEEP", fallback: "never",
@@ -159,13 +179,8 @@ func table() []setting {
 		},
 		{
 			name: "BASE_LAYER", fallback: "",
-			help: "directory with a base cloud that hack/cloud save has written: it is copied and started instead of a new one (for sets of many runs)",
-			parse: func(c *Config, value string) error {
-				if value == "" {
-					return nil
-				}
-				return directory(func(c *Config) *string { return &c.BaseLayer })(c, value)
-			},
+			help:  "directory with a base cloud that hack/cloud save has written: it is copied and started instead of a new one (for sets of many runs)",
+			parse: optional(directory(func(c *Config) *string { return &c.BaseLayer })),
 		},
 		{
 			name: "GRENADE_PLUGINRC", fallback: "",
@@ -179,22 +194,22 @@ func table() []setting {
 		},
 		{
 			name: "GIT_BASE", fallback: "https://opendev.org",
-			help:  "where repositories are, for pluginrc: enable_grenade_plugin heat $GIT_BASE/openstack/heat",
-			parse: func(_ *Config, value string) error { return checkGitURL(value) },
+			help:  "where repositories are: a URL or an absolute path; for DevStack, and for pluginrc: enable_grenade_plugin heat $GIT_BASE/openstack/heat",
+			parse: gitBase,
 		},
 		{
 			name: "RECLONE", fallback: "False",
-			help:  "bring plugins that are there up to date, unless that would lose changes",
+			help:  "bring plugins and trees that are there up to date, unless that would lose changes",
 			parse: boolean(func(c *Config) *bool { return &c.Reclone }),
 		},
 		{
 			name: "OFFLINE", fallback: "False",
-			help:  "fetch no plugin: use what is there",
+			help:  "fetch no plugin and no tree: use what is there",
 			parse: boolean(func(c *Config) *bool { return &c.Offline }),
 		},
 		{
 			name: "ERROR_ON_CLONE", fallback: "False",
-			help:  "a plugin that is not there is an error, as in OpenStack's CI",
+			help:  "a plugin or tree that is not there is an error, as in OpenStack's CI",
 			parse: boolean(func(c *Config) *bool { return &c.ErrorOnClone }),
 		},
 		{
@@ -267,14 +282,14 @@ func systemDirectory(path string) bool {
 	return slices.Contains(top, path)
 }
 
+// release keeps what a branch says of its release. Which branches there are depends on the tree (together).
 func release(field func(*Config) *Release) func(*Config, string) error {
 	return func(c *Config, value string) error {
-		r, err := FindRelease(value)
-		*field(c) = r
-		if err != nil {
-			return fmt.Errorf("names an %w", err)
+		r, err := branchOf(value)
+		if err == nil {
+			*field(c) = r
 		}
-		return nil
+		return err
 	}
 }
 
@@ -295,16 +310,42 @@ func boolean(field func(*Config) *bool) func(*Config, string) error {
 	}
 }
 
-// notYet reads a setting of upstream's that has no field in Config, because
-// nothing can act on it yet.
-func notYet(_ *Config, value string) error {
-	var wanted bool
-	if err := boolean(func(*Config) *bool { return &wanted })(nil, value); err != nil {
+// oneOf is one of a few words.
+func oneOf[T ~string](field func(*Config) *T, words ...T) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		if !slices.Contains(words, T(value)) {
+			return fmt.Errorf("must be one of %s, not %q", strings.Trim(fmt.Sprint(words), "[]"), value)
+		}
+		*field(c) = T(value)
+		return nil
+	}
+}
+
+// optional leaves the field alone when nothing is set.
+func optional(parse func(*Config, string) error) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		if value == "" {
+			return nil
+		}
+		return parse(c, value)
+	}
+}
+
+// gitBase is where repositories are, without a slash at the end.
+func gitBase(c *Config, value string) error {
+	if err := checkGitURL(value); err != nil {
 		return err
 	}
-	if wanted {
-		return errors.New("is not supported yet: leave it False")
+	c.GitBase = strings.TrimRight(value, "/")
+	return nil
+}
+
+// userName is a name as adduser accepts it (adduser.conf(5), NAME_REGEX), so that it is no option and no path.
+func userName(c *Config, value string) error {
+	if !regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`).MatchString(value) {
+		return fmt.Errorf("must be the name of a user, not %q", value)
 	}
+	c.StackUser = value
 	return nil
 }
 

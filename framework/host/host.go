@@ -47,6 +47,16 @@ func Tools() []Tool {
 	}
 }
 
+// LocalTools are what a DevStack cloud on this machine needs of it before DevStack
+// installs anything.
+func LocalTools() []Tool {
+	return []Tool{
+		{"bash", "bash"},
+		{"git", "git"},
+		{"setpriv", "util-linux"},
+	}
+}
+
 // Needs says what a run is going to do.
 type Needs struct {
 	Tools []Tool
@@ -61,6 +71,8 @@ type Needs struct {
 	// OwnInterfaces are prefixes of interface names that a run makes itself, so
 	// that a leftover (which the start removes) is not in the way.
 	OwnInterfaces []string
+	// Bare: no container is booted, so the kernel need not be able to.
+	Bare bool
 }
 
 // Space is how much must be free for a directory.
@@ -109,7 +121,9 @@ func Preflight(ctx context.Context, sys System, needs Needs) []error {
 		}
 	}
 	space(sys, needs.Space, lack)
-	kernel(ctx, sys, lack)
+	if !needs.Bare {
+		kernel(ctx, sys, lack)
+	}
 	address(sys, needs, lack)
 	return lacks
 }

@@ -30,8 +30,14 @@ type Service struct {
 	// Health is the path that its API answers to somebody without a token;
 	// empty: its root.
 	Health string
+	// URL is where its API answers, when Port and Health do not say it: behind a web server, whose process is the one
+	// that listens.
+	URL string
 	// Config are its operator-owned configuration files, relative to /etc.
 	Config []string
+	// Unproved says why the tree cannot tell what runs for it: which units, where its API is. What was done then may
+	// have worked, but nobody has looked. Empty: it can.
+	Unproved string
 }
 
 // Helper tells whether a process of the unit that runs this file is one of the
@@ -55,7 +61,7 @@ type LocalrcLine struct {
 // it has on this machine. Scripts look for it in the releases' directories, too:
 // DevStack clones every project there.
 type Checkout struct {
-	// Name is what it is called below the releases' directories.
+	// Name is what it is called below the releases' directories; "" is nothing: it is only shown.
 	Name string
 	// Dir is the checkout; BaseDir one of the base release, or Dir again.
 	Dir, BaseDir string
@@ -100,6 +106,14 @@ type Access struct {
 	// Username, Password and Project are the administrator's, in the domain
 	// Default.
 	Username, Password, Project string
+	// SQL are the options with which MySQL's programs get in on the node; none: root
+	// gets in by their socket. Unsaved says why databases cannot be saved by them.
+	SQL     []string
+	Unsaved string
+	// Elsewhere says why checks that know one kind of cloud must not look for its
+	// files on the node, Guestless why it has no guests that testify; empty: they may,
+	// and it has.
+	Elsewhere, Guestless string
 	// Secrets are the values that must not appear in anything published.
 	Secrets []string
 }

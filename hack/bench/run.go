@@ -31,7 +31,7 @@ func (s *site) run(ctx context.Context, size int, result *seen) (err error) {
 	if err != nil {
 		return err
 	}
-	planned, err := plugins.Scan(s.grenade, plugins.UpgradeDirs(configured.Plugins), phases.ReservedNames())
+	planned, err := plugins.Scan(s.grenade, configured.ProjectsDir, plugins.UpgradeDirs(configured.Plugins), phases.ReservedNames())
 	if err != nil {
 		return fmt.Errorf("plugins:\n%w", err)
 	}
@@ -141,6 +141,7 @@ func (cloud) Compose(context.Context, config.Side, []tree.LocalrcLine) error   {
 func (cloud) Stack(context.Context, string, func(string)) error                { return nil }
 func (cloud) Requires(projects []string) ([]string, error)                     { return projects, nil }
 func (cloud) Service(string, config.Side) (tree.Service, bool)                 { return tree.Service{}, false }
+func (cloud) Look(context.Context) error                                       { return nil }
 func (cloud) Access() tree.Access                                              { return tree.Access{} }
 func (cloud) CollectLogs(context.Context, string) error                        { return nil }
 func (cloud) Close() error                                                     { return nil }

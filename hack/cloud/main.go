@@ -19,6 +19,7 @@ import (
 	"grenade/framework/host"
 	"grenade/framework/node"
 	"grenade/framework/tree/debstack"
+	"grenade/framework/tree/devstack"
 	"grenade/phases"
 )
 
@@ -108,9 +109,10 @@ func clean(ctx context.Context, settings *config.Config) error {
 		return err
 	}
 	defer release() //nolint:errcheck // the process ends here
-	what, err := node.DisposeLeftovers(ctx, debstack.NodeDir(settings))
+	// Whatever the settings say now: what is there says what it is.
+	what, err := devstack.DisposeLeftovers(ctx, settings)
 	if err != nil {
-		return fmt.Errorf("remove the node: %w", err)
+		return fmt.Errorf("remove the cloud: %w", err)
 	}
 	for _, cache := range cachesOf(settings) {
 		if err := cache.Sweep(ctx); err != nil {
@@ -159,6 +161,10 @@ func cleanCache(ctx context.Context, settings *config.Config) error {
 
 // shell replaces this process by a shell in the node.
 func shell(settings *config.Config) error {
+	if settings.Node == config.Local {
+		return fmt.Errorf("the cloud is on this machine itself: become %s and source %s", settings.StackUser,
+			filepath.Join(settings.StackRoot, "old", "devstack", "openrc"))
+	}
 	entered, err := node.Attach(debstack.NodeDir(settings))
 	if err != nil {
 		return err
@@ -229,6 +235,10 @@ func status(settings *config.Config) error {
 		return nil
 	case previous.Finished:
 		fmt.Printf("run %s is finished; its cloud is gone\n", previous.ID)
+		return nil
+	}
+	if settings.Node == config.Local {
+		fmt.Printf("run %s is unfinished, on this machine itself; make clean removes what it has made\n", previous.ID)
 		return nil
 	}
 	if _, err := node.Attach(debstack.NodeDir(settings)); err != nil {

@@ -31,7 +31,7 @@ func (s *site) runOurs(ctx context.Context) (found *seen, err error) {
 		return nil, fmt.Errorf("plugins of other repositories:\n%w", err)
 	}
 	found = &seen{pluginDir: map[string]string{}, values: map[string]string{}}
-	planned, err := plugins.Scan(phases.GrenadeDir(configured), plugins.UpgradeDirs(configured.Plugins), phases.ReservedNames())
+	planned, err := plugins.Scan(phases.GrenadeDir(configured), configured.ProjectsDir, plugins.UpgradeDirs(configured.Plugins), phases.ReservedNames())
 	if err != nil {
 		found.failure = fmt.Sprintf("plugins:\n%v", err)
 		return found, nil

@@ -1,12 +1,14 @@
 package keystone
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
 
 	. "github.com/onsi/gomega"
 
+	"grenade/framework/node"
 	"grenade/resources"
 )
 
@@ -86,6 +88,26 @@ func TestWithoutANodeVerifyNoAPIIsNotChecked(t *testing.T) {
 	var reason *resources.NotChecked
 	g.Expect(errors.As(check.VerifyNoAPI(ctx, resources.PreUpgrade), &reason)).To(BeTrue())
 	g.Expect(reason.Reason).To(Equal(resources.NoNode))
+}
+
+func TestWhereFilesLieElsewhereTheNodeIsNotLookedInto(t *testing.T) {
+	g, ctx := NewWithT(t), t.Context()
+	cloud := cloudAt(t, newFakeKeystone(t))
+	cloud.Node, cloud.Elsewhere = neverAsked{t}, "files lie elsewhere"
+	check := New(cloud)
+	g.Expect(check.Create(ctx)).To(Succeed())
+	g.Expect(check.Verify(ctx, resources.PreUpgrade)).To(Succeed())
+	var reason *resources.NotChecked
+	g.Expect(errors.As(check.VerifyNoAPI(ctx, resources.PreUpgrade), &reason)).To(BeTrue())
+	g.Expect(reason.Reason).To(Equal("files lie elsewhere"))
+}
+
+// neverAsked is a node of which nothing may be asked.
+type neverAsked struct{ t *testing.T }
+
+func (n neverAsked) Output(context.Context, node.Command) ([]byte, error) {
+	n.t.Error("the node is asked")
+	return nil, errors.New("asked")
 }
 
 func TestWithoutATagNothingIsMade(t *testing.T) {

@@ -12,9 +12,10 @@ import (
 	"grenade/resources/swift"
 )
 
-// Checks returns every native check, by project.
+// Checks returns every native check, by project. Those that look through guests
+// which testify are resources.Unfit where there can be none.
 func Checks(cloud resources.Cloud) map[string]resources.Check {
-	return map[string]resources.Check{
+	checks := map[string]resources.Check{
 		cinder.Project:    cinder.New(cloud),
 		keystone.Project:  keystone.New(cloud),
 		glance.Project:    glance.New(cloud),
@@ -23,4 +24,10 @@ func Checks(cloud resources.Cloud) map[string]resources.Check {
 		swift.Project:     swift.New(cloud),
 		neutron.Project:   neutron.New(cloud),
 	}
+	if cloud.Guestless != "" {
+		for _, project := range []string{cinder.Project, nova.Project} {
+			checks[project] = resources.Unfit{Reason: cloud.Guestless}
+		}
+	}
+	return checks
 }

@@ -3,6 +3,7 @@
 package behaviour_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	osexec "os/exec"
@@ -10,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"grenade/framework/exec"
+	"grenade/framework/tree/devstack/tinytree"
 )
 
 // TestBehaviour runs the scripts of testdata. In them, "suite" is the compiled
@@ -33,15 +37,53 @@ func TestBehaviour(t *testing.T) {
 			}
 			return false, fmt.Errorf("there is no condition %q", condition)
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"tiny-devstack": tinyDevstack, "chmod-x": chmodX},
 		Setup: func(env *testscript.Env) error {
+			// Trees are used by another user than root, too.
+			for dir := env.WorkDir; dir != os.TempDir() && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+				if err := os.Chmod(dir, 0o755); err != nil {
+					return err
+				}
+			}
+			// A script that fails half-way must not leave what its runs have started.
+			env.Defer(func() {
+				for name, value := range map[string]string{"WORK": env.WorkDir, "HOME": filepath.Join(env.WorkDir, "stack")} {
+					if _, err := exec.KillCookie(context.Background(), name, value, 0); err != nil {
+						t.Error(err)
+					}
+				}
+			})
 			env.Setenv("SUITE", filepath.Join(bin, "suite"))
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			env.Setenv("STACK_ROOT", filepath.Join(env.WorkDir, "stack"))
 			env.Setenv("GRENADE_CACHE_DIR", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("RESULTS_DIR", filepath.Join(env.WorkDir, "results"))
+			// A cloud that runs on this machine has the default ones.
+			env.Setenv("NODE_ADDRESS", "10.97.250.2/24")
+			env.Setenv("FLOATING_RANGE", "10.97.251.0/24")
 			env.Setenv("GRENADE_EXIT_FILE", filepath.Join(env.WorkDir, "code"))
 			env.Setenv("PWD", env.WorkDir)
 			return nil
 		},
 	})
+}
+
+// tinyDevstack makes a repository of small DevStack-shaped trees: "tiny-devstack dir", which is then a GIT_BASE.
+func tinyDevstack(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: tiny-devstack dir")
+	}
+	ts.Check(tinytree.Repository(context.Background(), ts.MkAbs(args[0])))
+}
+
+// chmodX makes the scripts below a directory executable, which a txtar's files are not.
+func chmodX(ts *testscript.TestScript, _ bool, args []string) {
+	for _, dir := range args {
+		ts.Check(filepath.WalkDir(ts.MkAbs(dir), func(path string, _ os.DirEntry, err error) error {
+			if err == nil && filepath.Ext(path) == ".sh" {
+				err = os.Chmod(path, 0o755)
+			}
+			return err
+		}))
+	}
 }

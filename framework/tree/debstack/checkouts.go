@@ -38,6 +38,9 @@ func (c *Cloud) prepareCheckouts(upper string) error {
 					return fmt.Errorf("checkout of plugin %s: %w", checkout.Name, err)
 				}
 			}
+			if checkout.Name == "" {
+				continue
+			}
 			link := filepath.Join(upper, filepath.Dir(c.TreeDir(side)), checkout.Name)
 			if err := linkTo(dir, link); err != nil {
 				return fmt.Errorf("checkout of plugin %s: %w", checkout.Name, err)

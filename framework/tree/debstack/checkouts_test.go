@@ -22,7 +22,7 @@ func TestCheckoutsAreSeenInTheNodeWhereScriptsLookForThem(t *testing.T) {
 		g.Expect(os.MkdirAll(filepath.Dir(path), 0o755)).To(Succeed())
 		g.Expect(os.WriteFile(path, []byte(text), 0o644)).To(Succeed())
 	}
-	heat, oldHeat, mine := host+"/plugins/heat", host+"/plugins/.base/heat", host+"/mine"
+	heat, oldHeat, mine, shown := host+"/plugins/heat", host+"/plugins/.base/heat", host+"/mine", host+"/projects"
 	for _, dir := range []string{heat, oldHeat, mine} {
 		write(dir+"/devstack/upgrade/settings", "")
 	}
@@ -34,17 +34,22 @@ func TestCheckoutsAreSeenInTheNodeWhereScriptsLookForThem(t *testing.T) {
 	checkouts := []tree.Checkout{
 		{Name: "heat", Dir: heat, BaseDir: oldHeat, Give: true},
 		{Name: "mine", Dir: mine, BaseDir: mine, ReadOnly: true},
+		{Dir: shown, BaseDir: shown, ReadOnly: true},
 	}
 	cloud := &Cloud{base: &Root{Path: root}, options: CloudOptions{Config: &config.Config{StackRoot: "/opt/stack"}, Checkouts: checkouts}}
 
 	g.Expect(checkoutBinds(checkouts)).To(Equal([]node.Bind{
 		{Source: heat, Target: heat}, {Source: oldHeat, Target: oldHeat}, {Source: mine, Target: mine, ReadOnly: true},
+		{Source: shown, Target: shown, ReadOnly: true},
 	}))
 	for range 2 { // a copied layer holds the links already
 		g.Expect(cloud.prepareCheckouts(upper)).To(Succeed())
 		for link, want := range map[string]string{"new/heat": heat, "old/heat": oldHeat, "new/mine": mine, "old/mine": mine} {
 			g.Expect(os.Readlink(upper+"/opt/stack/"+link)).To(Equal(want), link)
 		}
+		linked, err := os.ReadDir(upper + "/opt/stack/new")
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(linked).To(HaveLen(2), "what has no name is only shown")
 		config, err := os.ReadFile(upper + "/etc/gitconfig")
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(string(config)).To(HavePrefix("[user]\n\tname = root\n[safe]\n"))

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"grenade/framework/config"
+	"grenade/framework/probe"
 	"grenade/framework/tree"
 )
 
@@ -106,4 +107,28 @@ func (c *Cloud) Packages(_ context.Context, side config.Side) (map[string]string
 		return nil, errors.New("the " + string(side) + " root is not there yet")
 	}
 	return versions, nil
+}
+
+// Look is nothing here: what the tree says of its services is known from its text and from the roots.
+func (c *Cloud) Look(context.Context) error { return nil }
+
+// Code is the version of the service's package in the root of each process.
+func (c *Cloud) Code(ctx context.Context, service tree.Service, processes []probe.Process) ([]tree.Code, error) {
+	versions := map[string]map[string]string{}
+	all := make([]tree.Code, 0, len(processes))
+	for _, process := range processes {
+		if len(service.Packages) == 0 {
+			all = append(all, tree.Code{})
+			continue
+		}
+		if versions[process.Root] == nil {
+			var err error
+			if versions[process.Root], err = probe.Packages(ctx, c.node, process.Root, service.Packages); err != nil {
+				return nil, err
+			}
+		}
+		name := service.Packages[0]
+		all = append(all, tree.Code{Package: name, Version: versions[process.Root][name]})
+	}
+	return all, nil
 }

@@ -1,23 +1,12 @@
 package debstack
 
-import "errors"
+import "grenade/framework/tree"
 
-// ErrEnvironment marks errors that the machine or its network is to blame for: no archive answers, no disk space, a
-// build that failed, not running as root. Callers map it to exit code 3.
-var ErrEnvironment = errors.New("environment")
+// ErrEnvironment and ErrSetting are the classes of this package's errors, as every kind of tree has them.
+var (
+	ErrEnvironment = tree.ErrEnvironment
+	ErrSetting     = tree.ErrSetting
+)
 
-// ErrSetting marks errors that a user mends with a setting or by editing a file: a mirror that is no URL, a header
-// that cannot be read. Callers map it to exit code 2.
-var ErrSetting = errors.New("setting")
-
-// classified is an error that belongs to a class without naming it in its text.
-type classified struct {
-	class error
-	err   error
-}
-
-func (c *classified) Error() string   { return c.err.Error() }
-func (c *classified) Unwrap() []error { return []error{c.err, c.class} }
-
-func environment(err error) error { return &classified{class: ErrEnvironment, err: err} }
-func setting(err error) error     { return &classified{class: ErrSetting, err: err} }
+func environment(err error) error { return tree.Environment(err) }
+func setting(err error) error     { return tree.Setting(err) }

@@ -1,0 +1,107 @@
+package phases
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"grenade/framework/config"
+	"grenade/framework/node"
+	"grenade/framework/probe"
+	"grenade/framework/report"
+	"grenade/framework/tree"
+)
+
+// seenCloud is a cloud that says of its only service what it is told to say.
+type seenCloud struct {
+	localCloud
+	service tree.Service
+	code    tree.Code
+	looked  int
+}
+
+func (c *seenCloud) Look(context.Context) error {
+	c.looked++
+	return nil
+}
+func (c *seenCloud) Service(string, config.Side) (tree.Service, bool) { return c.service, true }
+func (c *seenCloud) Code(context.Context, tree.Service, []probe.Process) ([]tree.Code, error) {
+	return []tree.Code{c.code}, nil
+}
+func (c *seenCloud) Packages(context.Context, config.Side) (map[string]string, error) {
+	return map[string]string{"a": "new"}, nil
+}
+func (c *seenCloud) Root(config.Side) string { return "/" }
+func (c *seenCloud) Node() node.Node         { return oneProcess{} }
+
+// oneProcess is a node in which the unit a has one process.
+type oneProcess struct{ localNode }
+
+func (oneProcess) Output(context.Context, node.Command) ([]byte, error) {
+	return []byte("unit\ta\nprocess\ta\t7\t1000\t/usr/bin/python3\t/\tpython3 a\n"), nil
+}
+
+// upgraded is what comes of the upgrade of a project whose upgrade.sh does something, or fails.
+func upgraded(t *testing.T, cloud *seenCloud, script string) report.Row {
+	t.Helper()
+	g := NewWithT(t)
+	run := ordered(t, "a")
+	cloud.localCloud = localCloud{root: run.Config.StackRoot}
+	run.cloud = cloud
+	run.evidence["a"] = &ProjectEvidence{Before: []ProcessEvidence{{Process: probe.Process{Unit: "a", PID: 3, StartTime: 5}}}}
+	g.Expect(os.WriteFile(run.Config.StackRoot+"/a/upgrade.sh", []byte("#!/bin/bash\n"+script+"\n"), 0o755)).To(Succeed())
+	phase, _ := PhaseByID(UpgradePhase)
+	return run.Do(t.Context(), Row{Phase: phase, Project: "a"})
+}
+
+const work = "touch done"
+
+func TestWhatNobodyCanProveIsNotChecked(t *testing.T) {
+	g := NewWithT(t)
+	cloud := &seenCloud{service: tree.Service{Name: "a", Unproved: "systemd cannot be asked"}}
+	row := upgraded(t, cloud, work)
+	g.Expect(row.Outcome).To(Equal(report.NotChecked))
+	g.Expect(row.Reason).To(Equal("upgrade.sh did not fail, and what came of it is not proved: systemd cannot be asked"))
+	g.Expect(cloud.looked).To(Equal(1), "what runs is looked for after the script")
+	g.Expect(upgraded(t, cloud, "false").Outcome).To(Equal(report.Failed), "a script that fails has failed, whatever can be proved")
+}
+
+func TestCodeThatCannotBeToldIsNotChecked(t *testing.T) {
+	g := NewWithT(t)
+	cloud := &seenCloud{service: tree.Service{Name: "a", Units: []string{"a"}, Packages: []string{"a"}}, code: tree.Code{Package: "a", Unknown: "a.py is no script of Python"}}
+	row := upgraded(t, cloud, work)
+	g.Expect(row.Outcome).To(Equal(report.NotChecked), "%+v", row.Failure)
+	g.Expect(row.Reason).To(HavePrefix("which code runs cannot be told: a: pid 7"))
+	g.Expect(row.Reason).To(HaveSuffix("a.py is no script of Python"))
+
+	cloud.code = tree.Code{Package: "a", Version: "new"}
+	g.Expect(upgraded(t, cloud, work).Outcome).To(Equal(report.Passed))
+	cloud.code = tree.Code{Package: "a", Version: "old"}
+	row = upgraded(t, cloud, work)
+	g.Expect(row.Outcome).To(Equal(report.Failed))
+	g.Expect(row.Failure.Message).To(ContainSubstring("its package is not the target's new"))
+}
+
+// Behind a web server it is the units' processes that count; where the API is may not be known at all.
+func TestWhoServesAnAPIBehindAWebServer(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a")
+	cloud := &seenCloud{service: tree.Service{Name: "a", Units: []string{"a"}, Packages: []string{"a"}}, code: tree.Code{Package: "a", Version: "new"}}
+	cloud.localCloud = localCloud{root: run.Config.StackRoot}
+	run.cloud = cloud
+	phase, _ := PhaseByID(VerifyTarget)
+	verified := func() report.Row {
+		return run.settle(t.Context(), Row{Phase: phase, Project: "a"})
+	}
+	row := verified()
+	g.Expect(row.Outcome).To(Equal(report.NotChecked), "%+v", row.Failure)
+	g.Expect(row.Reason).To(Equal("its processes run the target release's code; where its API answers is not known"))
+	cloud.code.Version = "old"
+	row = verified()
+	g.Expect(row.Outcome).To(Equal(report.Failed))
+	g.Expect(row.Failure.Message).To(ContainSubstring("is not served by the target release"))
+	cloud.service.Unproved = "systemd cannot be asked"
+	g.Expect(verified().Reason).To(Equal("who serves its API is not known: systemd cannot be asked"))
+}
