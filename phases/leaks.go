@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"grenade/framework/config"
 	"grenade/framework/report"
+	"grenade/framework/tree"
 	"grenade/resources"
 	"grenade/resources/inventory"
 )
@@ -77,6 +79,7 @@ func (r *Run) leaks(ctx context.Context, row Row) error {
 	}
 	began := time.Now()
 	defer func() { r.took(row, report.API, "inventory", began) }()
+	left := r.leftByPlugins()
 	var leaks []string
 	err = resources.WaitFor(ctx, resources.Wait{Object: "what " + row.Project + " holds", Limit: limit, Every: time.Second},
 		func(ctx context.Context) (resources.Progress, error) {
@@ -84,7 +87,7 @@ func (r *Run) leaks(ctx context.Context, row Row) error {
 			if err != nil {
 				return resources.Progress{}, err
 			}
-			leaks = inventory.Leaks(before, now)
+			leaks = inventory.Leaks(before, now, left...)
 			return resources.Progress{Done: len(leaks) == 0, Status: strings.Join(leaks, ", ")}, nil
 		})
 	if len(leaks) > 0 {
@@ -116,6 +119,18 @@ func (r *Run) heldBefore(project string) (inventory.Inventory, error) {
 		return nil, &resources.NotChecked{Reason: "what " + project + " holds is not known to the inventory"}
 	}
 	return held, nil
+}
+
+// leftByPlugins is what the plugins of the selected projects are known to leave
+// behind, in whatever service.
+func (r *Run) leftByPlugins() []tree.Leftover {
+	var left []tree.Leftover
+	for _, project := range r.Selection.Projects {
+		if service, known := r.cloud.Service(project, config.Target); known {
+			left = append(left, service.Leaves...)
+		}
+	}
+	return left
 }
 
 func (r *Run) destroyFailed() bool {

@@ -35,6 +35,8 @@ type Service struct {
 	URL string
 	// Config are its operator-owned configuration files, relative to /etc.
 	Config []string
+	// Leaves is what the project's own plugin is known to leave behind.
+	Leaves []Leftover
 	// Unproved says why the tree cannot tell what runs for it: which units, where its API is. What was done then may
 	// have worked, but nobody has looked. Empty: it can.
 	Unproved string
@@ -45,6 +47,15 @@ type Service struct {
 func (s Service) Helper(unit, exe string) bool {
 	// The kernel says so of a file that was replaced meanwhile (proc(5)).
 	return slices.Contains(s.Helpers[unit], path.Base(strings.TrimSuffix(exe, " (deleted)")))
+}
+
+// Leftover is something that a plugin makes and does not remove. Whoever runs
+// plugins as they are has to live with it; nobody else's may be there.
+type Leftover struct {
+	// Kind is what inventories call it ("user"), Name its name.
+	Kind, Name string
+	// Reason says why it stays.
+	Reason string
 }
 
 // LocalrcLine is something that a plugin's settings add to a side's localrc.

@@ -16,6 +16,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/projects"
 
+	"grenade/framework/tree"
 	"grenade/resources"
 )
 
@@ -236,14 +237,20 @@ func (l listing) look(ctx context.Context, inside *resources.Inside) (map[string
 	return things, nil
 }
 
-// Leaks says what is there now and was not before, but for what is declared:
-// one line each, sorted.
-func Leaks(before, now Inventory) []string {
+// Leaks says what is there now and was not before, but for what is declared,
+// here or as left by a plugin: one line each, sorted. What a plugin is said to
+// leave, and is not there, is one, too: the declaration is wrong.
+func Leaks(before, now Inventory, left ...tree.Leftover) []string {
 	var leaks []string
+	unseen := slices.DeleteFunc(slices.Clone(left), func(l tree.Leftover) bool { _, listed := now[l.Kind]; return !listed })
 	for _, kind := range slices.Sorted(maps.Keys(now)) {
 		for _, id := range slices.Sorted(maps.Keys(now[kind])) {
 			name := now[kind][id]
 			if _, known := before[kind][id]; known || declared(kind, id, name) {
+				continue
+			}
+			if i := slices.IndexFunc(unseen, func(l tree.Leftover) bool { return l.Kind == kind && l.Name == name }); i >= 0 {
+				unseen = slices.Delete(unseen, i, i+1)
 				continue
 			}
 			line := kind + " " + id
@@ -252,6 +259,9 @@ func Leaks(before, now Inventory) []string {
 			}
 			leaks = append(leaks, line)
 		}
+	}
+	for _, l := range unseen {
+		leaks = append(leaks, fmt.Sprintf("no %s %s, which is declared to be left (%s)", l.Kind, l.Name, l.Reason))
 	}
 	return leaks
 }

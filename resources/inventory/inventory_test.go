@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+
+	"grenade/framework/tree"
 )
 
 func TestLeaksAreWhatIsNewAndNotDeclared(t *testing.T) {
@@ -64,6 +66,19 @@ func TestNextPage(t *testing.T) {
 			NewWithT(t).Expect(next("http://endpoint/", test.page, "servers")).To(Equal(test.want))
 		})
 	}
+}
+
+// What a public plugin never removes is declared for it, by kind and name; a
+// declaration that is not true any more is red, as every unused one.
+func TestWhatAPluginIsKnownToLeaveIsNoLeakAndMustBeThere(t *testing.T) {
+	g := NewWithT(t)
+	before := Inventory{"user": {"a": "admin"}, "project": {}}
+	left := []tree.Leftover{{Kind: "user", Name: "notes", Reason: "its destroy forgets it"}, {Kind: "volume", Name: "of another service", Reason: "x"}}
+	now := Inventory{"user": {"a": "admin", "b": "notes"}, "project": {"c": "notes"}}
+	g.Expect(Leaks(before, now, left...)).To(Equal([]string{"project c (notes)"}))
+	now = Inventory{"user": {"a": "admin", "b": "notes", "d": "notes"}, "project": {}}
+	g.Expect(Leaks(before, now, left...)).To(HaveLen(1), "two of that name are one too many")
+	g.Expect(Leaks(before, before, left...)).To(Equal([]string{"no user notes, which is declared to be left (its destroy forgets it)"}))
 }
 
 func TestAnAnswerWithoutTheListIsAnError(t *testing.T) {

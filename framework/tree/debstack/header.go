@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"grenade/framework/tree"
 )
 
 // Service is what a lib/<name> of the tree declares about itself, in comment lines of its head:
@@ -33,6 +35,7 @@ import (
 // projects/<name> declares the same of a project that its own plugin installs, configures and starts (see projects.go), and
 //
 //	# not-with: <lib>: <reason>        a lib that cannot be in the same cloud
+//	# leaves: <kind> <name>: <reason>  what its plugin makes and does not remove
 //	# wsgi: <module:name> <script>     the script that stands for a WSGI module, in releases that have no such module
 //	# renamed: <file> <section>/<option> <section>/<option>   an option's old name and its new one
 type Service struct {
@@ -41,7 +44,9 @@ type Service struct {
 	// FromPlugin: its plugin brings its units, the same ones on both sides.
 	FromPlugin bool
 	// NotWith are libs that cannot be in the same cloud; name to reason.
-	NotWith  map[string]string
+	NotWith map[string]string
+	// Leaves is what its plugin makes and does not remove.
+	Leaves   []tree.Leftover
 	Requires []string
 	// UpgradesAfter are the libs that must have been upgraded before it is.
 	UpgradesAfter []string
@@ -137,6 +142,13 @@ func (s *Service) set(key, value string) error {
 		s.Health = value
 	case "not-with":
 		return declare(s.NotWith, value)
+	case "leaves":
+		what, reason, _ := strings.Cut(value, ":")
+		kind, name, _ := strings.Cut(strings.TrimSpace(what), " ")
+		if name == "" || strings.TrimSpace(reason) == "" {
+			return fmt.Errorf("%q is not \"<kind> <name>: <reason>\"", value)
+		}
+		s.Leaves = append(s.Leaves, tree.Leftover{Kind: kind, Name: name, Reason: strings.TrimSpace(reason)})
 	case "wsgi":
 		if module, _, ok := strings.Cut(value, " "); !ok || len(words) != 2 || !strings.Contains(module, ":") {
 			return fmt.Errorf("%q is not \"<module>:<name> <script>\"", value)

@@ -64,7 +64,7 @@ set_up() { :; }
 func TestServiceHeaderMistakesAreReportedTogether(t *testing.T) {
 	g := NewWithT(t)
 	_, err := libs(map[string]string{
-		"glance": "# requires: keystone\n# require: x\n# port: http\n# packages-since: x\n# helpers: x\n# health: healthy\n",
+		"glance": "# requires: keystone\n# require: x\n# port: http\n# packages-since: x\n# helpers: x\n# health: healthy\n# leaves: notes\n",
 		"nova":   "# what it is\n# units-added: nova-x\n# requires: neutrom\n",
 	}).Services()
 	g.Expect(err).To(MatchError(ErrSetting))
@@ -72,6 +72,7 @@ func TestServiceHeaderMistakesAreReportedTogether(t *testing.T) {
 		ContainSubstring(`lib/glance:2: "require" is not among the keys`), ContainSubstring(`lib/glance:3: port "http"`),
 		ContainSubstring(`lib/glance:4: "x" is not "<release number> <package>…"`), ContainSubstring(`lib/glance:5: "x" is not "<unit>: <program>…"`),
 		ContainSubstring(`lib/glance:6: "healthy" is not the path of a URL`),
+		ContainSubstring(`lib/glance:7: "notes" is not "<kind> <name>: <reason>"`),
 		ContainSubstring(`lib/nova:2: "nova-x" is not "<unit>: <reason>"`), ContainSubstring("requires neutrom, but the tree has no lib/neutrom"),
 		ContainSubstring("requires keystone, but the tree has no lib/keystone"))))
 }

@@ -74,8 +74,9 @@ func TestTheDefaultCloudsRootsHoldNoProjects(t *testing.T) {
 
 func TestAPluginThatCannotBeBesideAServiceIsRefusedBeforeAnythingIsBuilt(t *testing.T) {
 	g := NewWithT(t)
-	notes, mistakes := parseHeader("projects/notes", "# not-with: horizon: it has the port\n")
+	notes, mistakes := parseHeader("projects/notes", "# not-with: horizon: it has the port\n# leaves: user notes: it forgets it\n")
 	g.Expect(mistakes).To(BeEmpty())
+	g.Expect(notes.Leaves).To(Equal([]tree.Leftover{{Kind: "user", Name: "notes", Reason: "it forgets it"}}))
 	notes.FromPlugin = true
 	services, enabled := Services{{Name: "horizon"}, notes}, []tree.Checkout{{Name: "notes"}}
 	g.Expect(services.checkTogether([]string{"horizon"}, nil)).To(Succeed())

@@ -24,7 +24,7 @@ func (s Service) Tree(release string, has map[string]Unit) tree.Service {
 	}
 	return tree.Service{
 		Name: s.Name, Requires: s.Requires, Enabled: s.Services, Units: units, Helpers: s.Helpers,
-		Packages: s.PackagesAt(release), Port: s.Port, Health: s.Health, Config: s.Config,
+		Packages: s.PackagesAt(release), Port: s.Port, Health: s.Health, Config: s.Config, Leaves: s.Leaves,
 	}
 }
 
