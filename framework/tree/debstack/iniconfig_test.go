@@ -18,8 +18,7 @@ func TestAnOptionIsSetInAFileOfRootsInADirectoryOfOurs(t *testing.T) {
 		t.Skip("needs root, to make a file that somebody else may not write to")
 	}
 	const nobody = 65534
-	// Where everybody may pass, which is not so for t.TempDir.
-	dir, err := os.MkdirTemp("", "iniset-")
+	dir, err := os.MkdirTemp("", "iniset-") //nolint:usetesting // the user nobody cannot get into t.TempDir
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { g.Expect(os.RemoveAll(dir)).To(Succeed()) })
 	g.Expect(os.Chown(dir, nobody, nobody)).To(Succeed())
