@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"grenade/hack/internal/harness"
@@ -24,13 +26,20 @@ left on the host. Sabotages of the smallest cloud that only the checks of resour
 can see are repeated on copies of the source in which the native checks, or all of
 them, are blind: the last must turn green. Stops when its budget is used up and goes
 on at the next call. The cases' names begin with their cloud's: identity, object,
-network, compute, volume; -only '^(network|compute):' takes those alone.
+network, compute, volume; -only '^(network|compute):' takes those alone. With -plugin
+NAME=CHECKOUT (designate, barbican) there are sabotages of that plugin's project, too,
+on clouds that each run builds itself.
 `
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	options, err := harness.ParseOptions("hack/sabotage", about, os.Args[1:], os.Stderr)
+	plugins := map[string]string{}
+	options, err := harness.ParseOptions("hack/sabotage", about, os.Args[1:], os.Stderr, func(flags *flag.FlagSet) {
+		flags.Func("plugin", "NAME=CHECKOUT: sabotage that plugin's project, too; may be repeated", func(text string) error {
+			return addPlugin(plugins, text)
+		})
+	})
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
@@ -38,13 +47,31 @@ func main() {
 		fmt.Fprintln(os.Stderr, "sabotage:", err)
 		os.Exit(harness.ExitUsage)
 	}
-	if err := run(ctx, options); err != nil {
+	if err := run(ctx, options, plugins); err != nil {
 		fmt.Fprintln(os.Stderr, "sabotage:", err)
 		os.Exit(harness.ExitCode(err))
 	}
 }
 
-func run(ctx context.Context, options harness.Options) (err error) {
+// addPlugin reads NAME=CHECKOUT. A run in another directory must find the checkout, too.
+func addPlugin(plugins map[string]string, text string) error {
+	name, checkout, _ := strings.Cut(text, "=")
+	if !slices.ContainsFunc(pluginStages(), func(on stage) bool { return on.plugin == name }) {
+		return fmt.Errorf("%q is not NAME=CHECKOUT: there are sabotages of %s and %s", text, designate, barbican)
+	}
+	dir, err := filepath.Abs(checkout)
+	if err != nil {
+		return fmt.Errorf("plugin %s: %w", name, err)
+	}
+	settings := filepath.Join(dir, "devstack/upgrade/settings")
+	if _, err := os.Stat(settings); err != nil {
+		return fmt.Errorf("plugin %s: %w", name, err)
+	}
+	plugins[name] = dir
+	return nil
+}
+
+func run(ctx context.Context, options harness.Options, plugins map[string]string) (err error) {
 	campaign, err := harness.NewCampaign(ctx, "sabotage", options, os.Stdout)
 	if err != nil {
 		return err
@@ -75,7 +102,7 @@ func run(ctx context.Context, options harness.Options) (err error) {
 	if campaign.Ledger.Plans == nil {
 		campaign.Ledger.Plans = map[string][]harness.Row{}
 	}
-	saboteur := &saboteur{site: campaign.Site, look: harness.TakeSnapshot, before: before, layers: layers, plans: campaign.Ledger.Plans}
+	saboteur := &saboteur{site: campaign.Site, look: harness.TakeSnapshot, before: before, layers: layers, plans: campaign.Ledger.Plans, plugins: plugins}
 	result := campaign.Run(ctx, saboteur.cases(copies))
 	if !campaign.Ledger.Finished.IsZero() {
 		result = errors.Join(result, dropLayers(layers))
@@ -88,10 +115,13 @@ func run(ctx context.Context, options harness.Options) (err error) {
 // checks.
 func (s *saboteur) cases(copies string) []harness.Case {
 	var cases []harness.Case
-	for _, on := range stages() {
-		cases = append(cases, harness.Case{Name: on.name + ": a base cloud to copy", Do: func(ctx context.Context) (string, error) {
-			return s.makeLayer(ctx, on)
-		}}, harness.Case{Name: on.name + ": no sabotage: green", Do: func(ctx context.Context) (string, error) {
+	for _, on := range s.stages() {
+		if on.plugin == "" {
+			cases = append(cases, harness.Case{Name: on.name + ": a base cloud to copy", Do: func(ctx context.Context) (string, error) {
+				return s.makeLayer(ctx, on)
+			}})
+		}
+		cases = append(cases, harness.Case{Name: on.name + ": no sabotage: green", Do: func(ctx context.Context) (string, error) {
 			plan, err := s.undisturbed(ctx, on)
 			s.plans[on.name] = plan
 			return fmt.Sprintf("green; %d rows", len(plan)), err
@@ -99,6 +129,17 @@ func (s *saboteur) cases(copies string) []harness.Case {
 		cases = append(cases, s.sabotagesOn(on)...)
 	}
 	return append(cases, s.blindCases(copies)...)
+}
+
+// stages are all, but for those of plugins that nobody has.
+func (s *saboteur) stages() []stage {
+	all := stages()
+	for _, on := range pluginStages() {
+		if s.plugins[on.plugin] != "" {
+			all = append(all, on)
+		}
+	}
+	return all
 }
 
 func (s *saboteur) sabotagesOn(on stage) []harness.Case {

@@ -70,6 +70,8 @@ const (
 	placement        = "placement"
 	swift, neutron   = "swift", "neutron"
 	nova, cinder     = "nova", "cinder"
+	designate        = "designate"
+	barbican         = "barbican"
 	passed           = "passed"
 )
 
@@ -106,6 +108,8 @@ func sabotages() []sabotage {
 		migrationsNotRun(),
 		droppedExtraSpec(),
 		changedVolume(),
+		removedZone(),
+		deletedSecret(),
 	}
 }
 

@@ -76,14 +76,35 @@ func TestEverySabotageNamesItsRow(t *testing.T) {
 	for _, one := range sabotages() {
 		names[one.name] = true
 		g.Expect(one.expected.Phase).To(BeElementOf(upgrade, shutdown, verifyNoAPI, verifyPost, destroy, leaks), one.name)
-		g.Expect(one.expected.Project).To(BeElementOf(keystone, glance, placement, swift, neutron, nova, cinder), one.name)
-		g.Expect(stages()).To(ContainElement(one.on), one.name)
+		g.Expect(one.expected.Project).To(BeElementOf(keystone, glance, placement, swift, neutron, nova, cinder, designate, barbican), one.name)
+		g.Expect(append(stages(), pluginStages()...)).To(ContainElement(one.on), one.name)
 	}
-	g.Expect(names).To(HaveLen(16))
+	g.Expect(names).To(HaveLen(18))
 	s := &saboteur{}
 	// Each stage has its base cloud and its undisturbed run; three sabotages of the
 	// first are for checks only, each repeated twice without.
 	g.Expect(s.cases("/copies")).To(HaveLen(16 + 2*len(stages()) + 2*3))
+	// That of a plugin has no base cloud to copy.
+	s.plugins = map[string]string{designate: "/checkout"}
+	g.Expect(s.cases("/copies")).To(HaveLen(16 + 2*len(stages()) + 2*3 + 2))
+}
+
+func TestAPluginsRunsEnableItFromItsCheckout(t *testing.T) {
+	g := NewWithT(t)
+	plugins, checkout := map[string]string{}, t.TempDir()
+	g.Expect(addPlugin(plugins, "heat=/x")).To(MatchError(ContainSubstring("there are sabotages of designate and barbican")))
+	g.Expect(addPlugin(plugins, "designate="+checkout)).To(MatchError(ContainSubstring("devstack/upgrade/settings")))
+	g.Expect(os.MkdirAll(filepath.Join(checkout, "devstack/upgrade"), 0o755)).To(Succeed())
+	g.Expect(os.WriteFile(filepath.Join(checkout, "devstack/upgrade/settings"), nil, 0o600)).To(Succeed())
+	g.Expect(addPlugin(plugins, "designate="+checkout)).To(Succeed())
+
+	s := &saboteur{layers: "/layers", plugins: plugins}
+	env, args := s.onStage(dns())
+	g.Expect(env).To(ContainElement("GRENADE_PLUGINRC=enable_grenade_plugin designate '" + checkout + "'"))
+	g.Expect(env).NotTo(ContainElement(HavePrefix("BASE_LAYER=")))
+	g.Expect(args).To(Equal([]string{"--label-filter=designate"}))
+	env, _ = s.onStage(volume())
+	g.Expect(env).NotTo(ContainElement(HavePrefix("GRENADE_PLUGINRC=")))
 }
 
 func TestAHangIsAddedAfterTheShebang(t *testing.T) {

@@ -21,6 +21,8 @@ type saboteur struct {
 	// on them consist of.
 	layers string
 	plans  map[string][]harness.Row
+	// plugins are checkouts of plugins of other repositories, by name.
+	plugins map[string]string
 }
 
 // settings are those of every run here, the green one included, so that nothing

@@ -17,14 +17,23 @@ type stage struct {
 	name string
 	// filter is the label filter that selects its projects.
 	filter string
+	// plugin is the plugin of another repository that it needs, "" for none. Its runs
+	// build their clouds themselves: it is theirs what the plugin makes.
+	plugin string
 }
 
 // The stages, from the smallest to the largest.
-func identity() stage { return stage{"identity", "keystone || placement || glance"} }
-func object() stage   { return stage{"object", swift} }
-func network() stage  { return stage{"network", neutron} }
-func compute() stage  { return stage{"compute", nova} }
-func volume() stage   { return stage{"volume", cinder} }
+func identity() stage { return stage{name: "identity", filter: "keystone || placement || glance"} }
+func object() stage   { return stage{name: "object", filter: swift} }
+func network() stage  { return stage{name: "network", filter: neutron} }
+func compute() stage  { return stage{name: "compute", filter: nova} }
+func volume() stage   { return stage{name: "volume", filter: cinder} }
+
+// The stages of plugins, for those who have checkouts of them.
+func dns() stage        { return stage{name: "dns", filter: designate, plugin: designate} }
+func keyManager() stage { return stage{name: "key-manager", filter: barbican, plugin: barbican} }
+
+func pluginStages() []stage { return []stage{dns(), keyManager()} }
 
 func stages() []stage { return []stage{identity(), object(), network(), compute(), volume()} }
 
@@ -79,7 +88,11 @@ func dropLayers(layers string) error {
 
 // onStage is what a run on the stage is started with.
 func (s *saboteur) onStage(on stage) (env, args []string) {
-	return append(settings(), "BASE_LAYER="+on.layer(s.layers)), []string{"--label-filter=" + on.filter}
+	filter := []string{"--label-filter=" + on.filter}
+	if on.plugin != "" {
+		return append(settings(), fmt.Sprintf("GRENADE_PLUGINRC=enable_grenade_plugin %s '%s'", on.plugin, s.plugins[on.plugin])), filter
+	}
+	return append(settings(), "BASE_LAYER="+on.layer(s.layers)), filter
 }
 
 // plan is every row of the stage's run, as its undisturbed run had it.

@@ -31,8 +31,9 @@ const (
 	ExitUnfinished = 75
 )
 
-// ParseOptions reads the command line; about says what the tool does.
-func ParseOptions(name, about string, args []string, stderr io.Writer) (Options, error) {
+// ParseOptions reads the command line; about says what the tool does, more adds
+// options of its own.
+func ParseOptions(name, about string, args []string, stderr io.Writer, more ...func(*flag.FlagSet)) (Options, error) {
 	var options Options
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -46,6 +47,9 @@ func ParseOptions(name, about string, args []string, stderr io.Writer) (Options,
 		return err //nolint:wrapcheck // the flag package names the option
 	})
 	flags.BoolVar(&options.Again, "again", false, "begin anew, also when there are unfinished results")
+	for _, add := range more {
+		add(flags)
+	}
 	flags.Usage = func() {
 		fmt.Fprintf(stderr, "usage: %s [options]\n\n%s\nExit code: 0 all passed, 1 a case failed, 2 usage, 3 the tool could not work, 75 unfinished.\n\n", name, about)
 		flags.PrintDefaults()
