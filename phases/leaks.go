@@ -148,5 +148,11 @@ func (r *Run) removeCloud(ctx context.Context) error {
 	if err := r.cloud.Dispose(ctx); err != nil {
 		return fmt.Errorf("remove the cloud: %w", err)
 	}
-	return r.journal.Record(Event{Kind: EventRun, State: StateFinished})
+	if err := r.journal.Record(Event{Kind: EventRun, State: StateFinished}); err != nil {
+		return err
+	}
+	if _, foreign := r.cloud.(Foreign); foreign {
+		return &resources.NotChecked{Reason: "the cloud is somebody else's, and stays"}
+	}
+	return nil
 }

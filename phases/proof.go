@@ -44,6 +44,9 @@ func (r *Run) recordBefore(ctx context.Context) error {
 // is what counts. Only where nothing can be proved, for want of a unit that the
 // tree knows, does such a script leave the row unchecked.
 func (r *Run) scriptAndProof(ctx context.Context, row Row, script string, side config.Side, prove func(context.Context, tree.Service) error) error {
+	if foreign, is := r.cloud.(Foreign); is {
+		return r.commandAndProof(ctx, foreign, row, script, side)
+	}
 	err := r.script(ctx, row, script)
 	var nothing *resources.NotChecked
 	if err != nil && !errors.As(err, &nothing) {

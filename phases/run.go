@@ -87,6 +87,8 @@ type ProjectEvidence struct {
 	// Helpers are the data plane's programs that its units had started before
 	// shutdown.
 	Helpers []probe.Process `json:"helpers,omitempty"`
+	// Version is what the operator of a Foreign cloud said before shutdown.
+	Version string `json:"version,omitempty"`
 }
 
 // ProcessEvidence is one process of a unit, and the version of the package

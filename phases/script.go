@@ -18,6 +18,9 @@ import (
 // says. It returns *resources.NotChecked when there is no such script, or when
 // all that it did was nothing.
 func (r *Run) script(ctx context.Context, row Row, name string, args ...string) error {
+	if foreign, is := r.cloud.(Foreign); is {
+		return r.command(ctx, foreign, row, name)
+	}
 	plugin, known := r.Plan.Plugin(row.Project)
 	if !known {
 		return fmt.Errorf("no plugin registers %s", row.Project)
@@ -121,8 +124,12 @@ func (r *Run) nativeCloud(row Row) resources.Cloud {
 	access := r.cloud.Access()
 	return resources.Cloud{
 		AuthURL: access.AuthURL, Region: access.Region,
-		Admin: resources.Credentials{Username: access.Username, Password: access.Password, Project: access.Project},
-		Node:  r.cloud.Node(), Elsewhere: access.Elsewhere, Guestless: access.Guestless, Store: r.store(row.Project), Tag: r.ID,
+		Admin: resources.Credentials{
+			Username: access.Username, Password: access.Password, Project: access.Project,
+			UserDomain: access.UserDomain, ProjectDomain: access.ProjectDomain,
+		},
+		PublicNetwork: access.PublicNetwork, GuestImage: access.GuestImage, GuestFlavor: access.GuestFlavor,
+		Node: r.cloud.Node(), Elsewhere: access.Elsewhere, Guestless: access.Guestless, Store: r.store(row.Project), Tag: r.ID,
 		Log: r.log.For(row.Phase.ID, row.Project),
 	}
 }

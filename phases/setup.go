@@ -98,6 +98,10 @@ func (r *Run) begin(ctx context.Context) error {
 	if err := r.cloud.Start(ctx, r.Selection.Closure); err != nil {
 		return err
 	}
+	if _, foreign := r.cloud.(Foreign); foreign {
+		r.settings = r.ownSettings()
+		return r.saveState()
+	}
 	if err := r.makeLogDirs(ctx); err != nil {
 		return err
 	}

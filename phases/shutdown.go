@@ -17,7 +17,11 @@ import (
 // and begins to ping what must answer from now on.
 func (r *Run) shutdown(ctx context.Context, row Row) error {
 	if row.Cloud() {
-		if err := r.recordBefore(ctx); err != nil {
+		if foreign, is := r.cloud.(Foreign); is {
+			if err := r.recordVersions(ctx, foreign); err != nil {
+				return err
+			}
+		} else if err := r.recordBefore(ctx); err != nil {
 			return err
 		}
 		return r.watchWitnesses(ctx)

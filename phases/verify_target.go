@@ -35,6 +35,9 @@ func (r *Run) verifyTarget(ctx context.Context, row Row) error {
 // proveUntouched holds when the processes of every project in the cloud that
 // the selection does not upgrade are those that ran before.
 func (r *Run) proveUntouched(ctx context.Context) error {
+	if foreign, is := r.cloud.(Foreign); is {
+		return r.proveVersionsUntouched(ctx, foreign)
+	}
 	var changed []string
 	for _, project := range r.Selection.Closure {
 		if slices.Contains(r.Selection.Projects, project) {

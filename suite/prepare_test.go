@@ -17,6 +17,7 @@ import (
 	"grenade/framework/tree"
 	"grenade/framework/tree/debstack"
 	"grenade/framework/tree/devstack"
+	"grenade/framework/tree/external"
 	"grenade/framework/tree/localconf"
 	"grenade/phases"
 	"grenade/plugins"
@@ -167,6 +168,9 @@ func (s *suite) cloud(id string, progress func(string), secrets *log.Redactor) (
 		checkouts = append(checkouts, tree.Checkout{Dir: s.config.ProjectsDir, BaseDir: s.config.ProjectsDir, ReadOnly: true})
 	}
 	note := func(text string) { s.run.Note("%s", text) }
+	if s.config.Tree == config.OwnCloud {
+		return external.NewCloud(external.Options{RunID: id, Config: s.config, Secrets: secrets}), nil
+	}
 	if s.config.Tree == config.Devstack {
 		return devstack.NewCloud(devstack.Options{
 			RunID: id, Config: s.config, Progress: progress, Note: note, Secrets: secrets, Checkouts: checkouts,

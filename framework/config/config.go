@@ -29,6 +29,8 @@ type Tree string
 const (
 	Debstack Tree = "debstack"
 	Devstack Tree = "devstack"
+	// OwnCloud is no tree: a cloud of the user's, with his own commands.
+	OwnCloud Tree = "external"
 )
 
 // NodeKind is a kind of node.
@@ -60,6 +62,10 @@ type Config struct {
 	Node NodeKind
 	// External: the trees are there and the base cloud runs.
 	External bool
+	// ExternalCommands is the directory of the commands of a cloud of the user's, and
+	// the others are the names there of what checks use.
+	ExternalCommands                               string
+	ExternalImage, ExternalFlavor, ExternalNetwork string
 	// StackUser runs everything of the shell contract.
 	StackUser string
 	// GitBase is where repositories are, without a slash at the end.

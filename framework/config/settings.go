@@ -99,13 +99,33 @@ func table() []setting {
 		},
 		{
 			name: "GRENADE_TREE", fallback: "debstack",
-			help:  "where the two trees come from: debstack, which installs Debian packages, or devstack: $GIT_BASE/openstack/devstack at the two branches",
-			parse: oneOf(func(c *Config) *Tree { return &c.Tree }, Debstack, Devstack),
+			help:  "where the two trees come from: debstack, which installs Debian packages, or devstack: $GIT_BASE/openstack/devstack at the two branches; external: none, a cloud of yours with your own commands",
+			parse: oneOf(func(c *Config) *Tree { return &c.Tree }, Debstack, Devstack, OwnCloud),
 		},
 		{
 			name: "GRENADE_NODE", fallback: "nspawn",
 			help:  "where the cloud runs: nspawn, a container, or local, this machine (DevStack only; it changes the machine for good)",
 			parse: oneOf(func(c *Config) *NodeKind { return &c.Node }, Nspawn, Local),
+		},
+		{
+			name: "EXTERNAL_COMMANDS", fallback: "",
+			help:  "GRENADE_TREE=external: directory of your programs upgrade, stop, start, version and snapshot, called with a project's name (docs/external.md)",
+			parse: optional(directory(func(c *Config) *string { return &c.ExternalCommands })),
+		},
+		{
+			name: "EXTERNAL_IMAGE", fallback: "grenade-guest",
+			help:  "name of the image with which guests testify on a cloud of yours; without it those of nova and cinder are not checked",
+			parse: text(func(c *Config) *string { return &c.ExternalImage }),
+		},
+		{
+			name: "EXTERNAL_FLAVOR", fallback: "m1.nano",
+			help:  "name of the flavor that guests have on a cloud of yours",
+			parse: text(func(c *Config) *string { return &c.ExternalFlavor }),
+		},
+		{
+			name: "EXTERNAL_NETWORK", fallback: "public",
+			help:  "name of the network of a cloud of yours that floating addresses come from",
+			parse: text(func(c *Config) *string { return &c.ExternalNetwork }),
 		},
 		{
 			name: "STACK_USER", fallback: "stack",
@@ -317,6 +337,14 @@ func oneOf[T ~string](field func(*Config) *T, words ...T) func(*Config, string) 
 			return fmt.Errorf("must be one of %s, not %q", strings.Trim(fmt.Sprint(words), "[]"), value)
 		}
 		*field(c) = T(value)
+		return nil
+	}
+}
+
+// text is a name as it is.
+func text(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		*field(c) = value
 		return nil
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os/user"
 	"path/filepath"
 )
 
@@ -23,6 +24,10 @@ func (c *Config) settleTree(sound map[string]bool, resolved map[string]Value, bl
 			blame("GRENADE_USE_EXTERNAL_DEVSTACK=True means a cloud on this machine: leave GRENADE_NODE out, or set it to local", "GRENADE_NODE")
 		}
 		c.Tree, c.Node = Devstack, Local
+	}
+	if c.Tree == OwnCloud {
+		c.settleOwnCloud(set, blame)
+		return
 	}
 	if c.Node != Local && c.StackUser != "stack" {
 		blame(fmt.Sprintf("STACK_USER is %s: in a container the user is stack", c.StackUser), "STACK_USER")
@@ -46,6 +51,34 @@ func (c *Config) settleTree(sound map[string]bool, resolved map[string]Value, bl
 			sound[name] = false
 		}
 	}
+}
+
+// settleOwnCloud is for a cloud that is seen from outside: its commands are the caller's, and what needs a tree is refused.
+func (c *Config) settleOwnCloud(set func(string) bool, blame func(message string, names ...string)) {
+	if c.ExternalCommands == "" && !set("EXTERNAL_COMMANDS") {
+		blame("GRENADE_TREE=external needs EXTERNAL_COMMANDS, the directory of your programs (docs/external.md)", "GRENADE_TREE")
+	}
+	for _, name := range []string{"BASE_EXTRA_PACKAGES", "TARGET_EXTRA_PACKAGES", "BASE_LAYER", "GRENADE_NODE", "GRENADE_PROJECTS", "STACK_USER"} {
+		if set(name) {
+			blame(name+" is for clouds that are built here: GRENADE_TREE=external does not heed it", name)
+		}
+	}
+	for name, on := range map[string]bool{"BASE_RUN_SMOKE": c.BaseRunSmoke, "TARGET_RUN_SMOKE": c.TargetRunSmoke} {
+		if on {
+			blame(name+": GRENADE_TREE=external has no Tempest", name)
+		}
+	}
+	if set("GRENADE_PLUGINRC") || c.Pluginrc.Path != "" {
+		blame("plugins' scripts look into the node, and GRENADE_TREE=external is seen from outside: leave pluginrc out", "GRENADE_PLUGINRC")
+	}
+	c.Node = Local
+	c.Base.Suite, c.Target.Suite = "", ""
+	caller, err := user.Current()
+	if err != nil {
+		blame(fmt.Sprintf("who runs the commands: %v", err), "GRENADE_TREE")
+		return
+	}
+	c.StackUser = caller.Username
 }
 
 // refuseOnDevstack names settings that DevStack's trees do not heed: who sets one must not believe that it counts.

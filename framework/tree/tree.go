@@ -49,6 +49,15 @@ func (s Service) Helper(unit, exe string) bool {
 	return slices.Contains(s.Helpers[unit], path.Base(strings.TrimSuffix(exe, " (deleted)")))
 }
 
+// Script is what a cloud that is seen from outside has in the place of a plugin's
+// script.
+type Script struct {
+	// Args is a command that runs on this machine.
+	Args []string
+	// Missing says why there is none.
+	Missing string
+}
+
 // Leftover is something that a plugin makes and does not remove. Whoever runs
 // plugins as they are has to live with it; nobody else's may be there.
 type Leftover struct {
@@ -114,9 +123,13 @@ type Access struct {
 	// AuthURL is the identity service's v3 endpoint.
 	AuthURL string
 	Region  string
-	// Username, Password and Project are the administrator's, in the domain
-	// Default.
+	// Username, Password and Project are the administrator's. The domains are names,
+	// "" is Default.
 	Username, Password, Project string
+	UserDomain, ProjectDomain   string
+	// PublicNetwork, GuestImage and GuestFlavor are the names of what checks use; ""
+	// is what DevStack calls them.
+	PublicNetwork, GuestImage, GuestFlavor string
 	// SQL are the options with which MySQL's programs get in on the node; none: root
 	// gets in by their socket. Unsaved says why databases cannot be saved by them.
 	SQL     []string

@@ -1,0 +1,179 @@
+package external
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"grenade/framework/config"
+	"grenade/framework/tree"
+)
+
+// programs writes executables into a directory of commands.
+func programs(t *testing.T, texts map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range texts {
+		path := filepath.Join(dir, name)
+		NewWithT(t).Expect(os.MkdirAll(filepath.Dir(path), 0o755)).To(Succeed())
+		NewWithT(t).Expect(os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755)).To(Succeed())
+	}
+	return dir
+}
+
+func TestACommandOfTheProjectsOwnGoesBeforeThatOfAll(t *testing.T) {
+	g := NewWithT(t)
+	dir := programs(t, map[string]string{"upgrade": "", "stop": "", "nova/upgrade": "", "nova/start": ""})
+	c := NewCloud(Options{Config: &config.Config{ExternalCommands: dir}})
+	g.Expect(c.Script("nova", "upgrade.sh")).To(Equal(tree.Script{
+		Args: []string{"sh", "-ec", `"$1" "$3"; "$2" "$3"`, "sh", dir + "/nova/upgrade", dir + "/nova/start", "nova"},
+	}))
+	g.Expect(c.Script("glance", "upgrade.sh")).To(Equal(tree.Script{Args: []string{dir + "/upgrade", "glance"}}))
+	g.Expect(c.Script("glance", "shutdown.sh")).To(Equal(tree.Script{Args: []string{dir + "/stop", "glance"}}))
+	g.Expect(c.Script("glance", "snapshot.sh")).To(Equal(tree.Script{Missing: "EXTERNAL_COMMANDS has no snapshot for glance"}))
+	g.Expect(c.Script("glance", "resources.sh")).To(HaveField("Missing", ContainSubstring("seen from outside")))
+}
+
+func TestMistakesInCommandsAreToldTogether(t *testing.T) {
+	g := NewWithT(t)
+	dir := programs(t, map[string]string{"stop": "", "nova/upgrade/x": ""})
+	g.Expect(os.Chmod(dir+"/stop", 0o644)).To(Succeed())
+	err := commands{dir}.check([]string{"keystone", "nova"})
+	g.Expect(err).To(MatchError(And(
+		ContainSubstring("command stop for keystone: "+dir+"/stop cannot be executed"), ContainSubstring(dir+"/nova/upgrade is a directory"))))
+	g.Expect(commands{t.TempDir()}.check([]string{"keystone"})).To(MatchError(ContainSubstring("nothing would be upgraded")))
+	g.Expect(commands{programs(t, map[string]string{"upgrade": ""})}.check([]string{"keystone"})).To(Succeed())
+}
+
+func TestTheVersionIsWhatTheCommandSays(t *testing.T) {
+	g := NewWithT(t)
+	dir := programs(t, map[string]string{"version": `echo "  $1   1.0 "`, "nova/version": ":", "glance/version": "exit 3"})
+	c := NewCloud(Options{Config: &config.Config{ExternalCommands: dir}})
+	g.Expect(c.Version(t.Context(), "keystone")).To(Equal("keystone 1.0"))
+	_, err := c.Version(t.Context(), "nova")
+	g.Expect(err).To(MatchError(ContainSubstring("said nothing")))
+	_, err = c.Version(t.Context(), "glance")
+	g.Expect(err).To(MatchError(ContainSubstring("version of glance")))
+	c = NewCloud(Options{Config: &config.Config{ExternalCommands: t.TempDir()}})
+	g.Expect(c.Version(t.Context(), "nova")).To(BeEmpty())
+}
+
+// fakeKeystone is a fake: it gives a token with a catalog to whoever asks, and has
+// these images.
+func fakeKeystone(t *testing.T, images ...string) (url string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	answer := func(w http.ResponseWriter, status int, body any) {
+		w.Header().Set("X-Subject-Token", "token")
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(body)
+	}
+	type object map[string]any
+	service := func(kind, region, url string) object {
+		return object{"type": kind, "name": kind, "endpoints": []object{{"interface": "public", "region": region, "region_id": region, "url": url}}}
+	}
+	mux.HandleFunc("/v3/auth/tokens", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusCreated, object{"token": object{"catalog": []object{
+			service("image", "one", server.URL+"/image"), service("volumev3", "one", server.URL+"/volume"),
+			service("compute", "two", server.URL+"/compute"), service("dns", "one", server.URL+"/dns"),
+		}}})
+	})
+	mux.HandleFunc("/v3", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, object{"version": object{"id": "v3.14", "status": "stable", "links": []object{{"rel": "self", "href": server.URL + "/v3/"}}}})
+	})
+	mux.HandleFunc("/image/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusMultipleChoices, object{"versions": []object{
+			{"id": "v2.9", "status": "CURRENT", "links": []object{{"rel": "self", "href": server.URL + "/image/v2/"}}},
+		}})
+	})
+	mux.HandleFunc("/image/v2/images", func(w http.ResponseWriter, r *http.Request) {
+		list := []object{}
+		for _, name := range images {
+			if name == r.URL.Query().Get("name") {
+				list = append(list, object{"id": "1", "name": name})
+			}
+		}
+		answer(w, http.StatusOK, object{"images": list})
+	})
+	return server.URL
+}
+
+type secrets []string
+
+func (s *secrets) Add(values ...string) { *s = append(*s, values...) }
+
+// openrc sets what an openrc sets, and nothing else of the caller's.
+func openrc(t *testing.T, url string) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"OS_CLOUD": "", "OS_AUTH_URL": url + "/v3", "OS_USERNAME": "admin", "OS_PASSWORD": "secret", "OS_PROJECT_NAME": "ops",
+		"OS_USER_DOMAIN_NAME": "Staff", "OS_DOMAIN_NAME": "Staff", "OS_PROJECT_DOMAIN_NAME": "Default", "OS_REGION_NAME": "one",
+		"OS_TENANT_NAME": "", "OS_TENANT_ID": "", "OS_PROJECT_ID": "", "OS_USERID": "", "OS_DOMAIN_ID": "", "OS_TOKEN": "", "OS_PASSCODE": "",
+		"OS_APPLICATION_CREDENTIAL_ID": "", "OS_APPLICATION_CREDENTIAL_NAME": "", "OS_APPLICATION_CREDENTIAL_SECRET": "", "OS_SYSTEM_SCOPE": "",
+	} {
+		t.Setenv(name, value)
+	}
+}
+
+func TestTheCloudIsFoundByAnOpenrc(t *testing.T) {
+	g := NewWithT(t)
+	openrc(t, fakeKeystone(t, "grenade-guest"))
+	var hidden secrets
+	settings := &config.Config{ExternalCommands: programs(t, map[string]string{"upgrade": ""}), ExternalImage: "grenade-guest"}
+	c := NewCloud(Options{Config: settings, Secrets: &hidden})
+	g.Expect(c.Start(t.Context(), []string{"glance"})).To(Succeed())
+	g.Expect(hidden).To(ContainElement("secret"))
+	access := c.Access()
+	g.Expect([]string{access.Username, access.UserDomain, access.Project, access.Region}).To(Equal([]string{"admin", "Staff", "ops", "one"}))
+	g.Expect(access.AuthURL).To(HaveSuffix("/v3"))
+	g.Expect(access.Guestless).To(BeEmpty())
+	for project, known := range map[string]bool{"glance": true, "cinder": true, "nova": false, "designate": false} {
+		_, is := c.Service(project, config.Base)
+		g.Expect(is).To(Equal(known), project)
+	}
+
+	settings.ExternalImage = "other"
+	g.Expect(c.Attach(t.Context())).To(Succeed())
+	g.Expect(c.Access().Guestless).To(ContainSubstring("has no image other"))
+}
+
+func TestTheCloudIsFoundInCloudsYAML(t *testing.T) {
+	g := NewWithT(t)
+	url := fakeKeystone(t)
+	openrc(t, url)
+	file := filepath.Join(t.TempDir(), "clouds.yaml")
+	g.Expect(os.WriteFile(file, []byte("clouds:\n  mine:\n    region_name: two\n    auth:\n      auth_url: "+url+
+		"/v3\n      username: root\n      password: secret\n      project_name: ops\n      user_domain_name: Default\n      project_domain_name: Default\n"), 0o600)).To(Succeed())
+	t.Setenv("OS_CLIENT_CONFIG_FILE", file)
+	t.Setenv("OS_CLOUD", "mine")
+	t.Setenv("OS_REGION_NAME", "")
+	seen, err := see(t.Context(), "x")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(seen.Endpoints).To(HaveLen(1))
+	g.Expect(seen.Endpoints).To(HaveKey("nova"))
+	g.Expect(seen.Access.Username).To(Equal("root"))
+	t.Setenv("OS_CLOUD", "nobodys")
+	_, err = see(t.Context(), "x")
+	g.Expect(err).To(MatchError(tree.ErrSetting))
+	g.Expect(err).To(MatchError(ContainSubstring("cloud nobodys of clouds.yaml")))
+}
+
+func TestWhoCannotLogInIsTold(t *testing.T) {
+	g := NewWithT(t)
+	openrc(t, "http://127.0.0.1:1")
+	_, err := see(t.Context(), "x")
+	g.Expect(err).To(MatchError(tree.ErrEnvironment))
+	g.Expect(err).To(MatchError(ContainSubstring("log in at http://127.0.0.1:1")))
+	t.Setenv("OS_PASSWORD", "")
+	_, err = see(context.WithoutCancel(t.Context()), "x")
+	g.Expect(err).To(MatchError(tree.ErrSetting))
+}
