@@ -94,7 +94,7 @@ func TestMistakes(t *testing.T) {
 // Documentation is made from the table, so every setting is in it.
 func TestDocumentationHoldsEverySetting(t *testing.T) {
 	g := NewWithT(t)
-	g.Expect(config.Settings()).To(HaveLen(35))
+	g.Expect(config.Settings()).To(HaveLen(39))
 	for _, s := range config.Settings() {
 		g.Expect(s.Help).NotTo(BeEmpty(), s.Name)
 		g.Expect(config.Help()).To(ContainSubstring("  " + s.Name + "=" + s.Default + "\n"))
