@@ -170,10 +170,11 @@ func TestAnOldGoIsRefused(t *testing.T) {
 // Each process must get a signal exactly once: a second one means "now".
 func TestSignalsReachTheSuiteOnce(t *testing.T) {
 	m := newModule(t)
-	// A job in the background inherits an ignored SIGINT, which no child can trap;
-	// a handler here makes it the default again for children.
-	ossignal.Notify(make(chan os.Signal, 1), os.Interrupt)
-	t.Cleanup(func() { ossignal.Reset(os.Interrupt) })
+	// A job in the background inherits an ignored SIGINT, and one of nohup an ignored
+	// SIGHUP, which no child can trap; a handler here makes them the default again for
+	// children.
+	ossignal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGHUP)
+	t.Cleanup(func() { ossignal.Reset(os.Interrupt, syscall.SIGHUP) })
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(signal.String(), func(t *testing.T) {
 			g := NewWithT(t)

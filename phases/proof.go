@@ -210,11 +210,13 @@ func (r *Run) survivors(ctx context.Context, project string) ([]probe.Process, e
 // processChanges says how the processes of a project differ from those that
 // ran before. A service that was left alone may have started another process, of
 // the same code, beside those that it had: neutron's DHCP agent does, for a
-// privileged daemon, when the first port is deleted.
+// privileged daemon, when the first port is deleted. And a program that it had
+// started may have done its work: the L3 agent's arping announces an address for some
+// seconds.
 func processChanges(project string, before, now []ProcessEvidence) []string {
 	var changes []string
 	for _, process := range before {
-		if !slices.ContainsFunc(now, process.same) {
+		if !slices.ContainsFunc(now, process.same) && !didItsWork(process, before, now) {
 			changes = append(changes, fmt.Sprintf("%s: %s is gone", project, describeEvidence(process)))
 		}
 	}
@@ -228,6 +230,19 @@ func processChanges(project string, before, now []ProcessEvidence) []string {
 		}
 	}
 	return changes
+}
+
+// didItsWork tells whether a process that is gone was no part of the service itself
+// but a program that it ran: another one than its unit's first process, which is there
+// still.
+func didItsWork(gone ProcessEvidence, before, now []ProcessEvidence) bool {
+	first := gone
+	for _, process := range before {
+		if process.Unit == gone.Unit && process.StartTime < first.StartTime {
+			first = process
+		}
+	}
+	return first.Exe != gone.Exe && slices.ContainsFunc(now, first.same)
 }
 
 // projectEvidence returns the project's evidence; the caller holds the lock.

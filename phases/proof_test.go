@@ -70,3 +70,15 @@ func TestAServiceOutOfScopeMayStartAnotherProcessOfItsOwn(t *testing.T) {
 	g.Expect(processChanges("neutron", before, []ProcessEvidence{old, upgraded, elsewhere, foreign})).To(ConsistOf(
 		ContainSubstring("pid 13"), ContainSubstring("pid 14"), ContainSubstring("pid 15")))
 }
+
+// Its L3 agent runs arping for some seconds after an address has got to a router: it is
+// there before shutdown, and gone when the upgrade of another project is over.
+func TestAProgramThatAServiceOutOfScopeHasRunMayBeOver(t *testing.T) {
+	g := NewWithT(t)
+	agent, daemon, arping := process(10, 100, "/", "25"), process(11, 200, "/", "25"), process(12, 300, "/", "25")
+	arping.Exe = "/usr/bin/arping"
+	before := []ProcessEvidence{agent, daemon, arping}
+	g.Expect(processChanges("neutron", before, []ProcessEvidence{agent, daemon})).To(BeEmpty())
+	g.Expect(processChanges("neutron", before, []ProcessEvidence{agent})).To(ConsistOf(ContainSubstring("pid 11")), "a daemon of the same program is the service")
+	g.Expect(processChanges("neutron", before, []ProcessEvidence{daemon})).To(HaveLen(2), "the agent itself is gone")
+}

@@ -136,13 +136,14 @@ bring_up() {
     milestone "$1"
 }
 
-# bring_up_nova: nova-compute tells placement what it has as soon as it starts.
+# bring_up_nova: nova-compute tells placement what it has as soon as it starts. What lib/nova requires is enabled with it.
 bring_up_nova() {
     if_new step "nova: schema" init_nova
-    # nova-conductor ends when keystone answers and does not know its user yet.
-    await_milestone rabbit keystone
+    # nova-conductor ends when keystone answers and does not know its user yet, and so do it and the scheduler when the catalog
+    # has placement and that does not answer.
+    await_milestone rabbit keystone placement
     step "nova: start until it answers" start_nova_control
-    await_milestone placement neutron  # What lib/nova requires is enabled with it.
+    await_milestone neutron
     step "nova: start nova-compute" start_nova_compute
     milestone nova
 }
@@ -160,6 +161,9 @@ plugin_phase() {
 plugins_post_config() {
     if is_service_enabled keystone; then async_run keystone bring_up_keystone; fi
     async_wait memcached rabbit keystone
+    # From here on DevStack's stack.sh is the administrator, and plugins ask keystone by the command openstack (barbican).
+    # shellcheck source=openrc
+    source "$TOP_DIR/openrc" admin admin
     plugin_phase stack post-config
     step "local.conf: post-config" merge_config_group "$TOP_DIR/local.conf" post-config
 }
