@@ -37,7 +37,10 @@ func (r *Run) Do(ctx context.Context, row Row) report.Row {
 	}
 	done, selected := together.done[row.Key()]
 	if !selected {
-		return report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.NotRun, Reason: "it is not among the rows to run"}
+		// Nobody would ever close its channel.
+		return report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.Failed, Failure: &report.Failure{
+			Message: row.Key() + " was asked for, and is not among the selected rows: the label filter and the selection do not agree",
+		}}
 	}
 	<-done
 	return r.Row(row)

@@ -257,3 +257,13 @@ func TestTheReportOfALongRunIsNotWrittenAfterEveryRow(t *testing.T) {
 		})
 	}
 }
+
+// Ginkgo's filter once matched a row of leaks that the selection did not have, and the
+// run waited for ever.
+func TestARowThatIsNotSelectedIsNotWaitedFor(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a")
+	settled := run.Do(t.Context(), Row{Phase: phaseOf(t, VerifyPreUpgrade), Project: "b"})
+	g.Expect(settled.Outcome).To(Equal(report.Failed))
+	g.Expect(settled.Failure.Message).To(ContainSubstring("not among the selected rows"))
+}
