@@ -108,7 +108,8 @@ func (c *Cloud) Attach(ctx context.Context) error {
 }
 
 // Stack runs the base tree's stack.sh, which makes a new cloud, or starts the one
-// that was copied.
+// that was copied. One that fails is no verdict on the upgrade: its error belongs to
+// ErrEnvironment.
 func (c *Cloud) Stack(ctx context.Context, logFile string, onLine func(string)) error {
 	began := time.Now()
 	args := []string{"./stack.sh"}
@@ -120,7 +121,10 @@ func (c *Cloud) Stack(ctx context.Context, logFile string, onLine func(string)) 
 		Log: logFile, OnLine: c.withNotes(onLine), Timeout: c.options.Config.ScriptTimeout,
 	}})
 	c.took("stack.sh", report.StackSh, began)
-	return err
+	if err != nil {
+		return environment(err)
+	}
+	return nil
 }
 
 // withNotes also tells Note what stack.sh wants people to know: its lines that
