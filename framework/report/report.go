@@ -194,7 +194,7 @@ func ExitCode(r Report) (code int, reason string) {
 	case r.ExitCode == Usage:
 		return Usage, "wrong usage or configuration"
 	case r.ExitCode == Environment:
-		return Environment, "the machine lacks something"
+		return Environment, "no verdict: the base cloud could not be built, or the machine lacks something"
 	case r.ExitCode == Interrupted:
 		return Interrupted, "interrupted"
 	case r.setupFailed():

@@ -41,7 +41,7 @@ func TestExitCode(t *testing.T) {
 		"not run":                     {only(report.Passed, report.NotRun), 1, "the run did not come to its end"},
 		"a row nobody touched":        {only(report.Passed, ""), 1, "the run did not come to its end"},
 		"usage":                       {with(only(), report.Usage), 2, "wrong usage or configuration"},
-		"environment":                 {with(setupFailed(), report.Environment), 3, "the machine lacks something"},
+		"environment":                 {with(setupFailed(), report.Environment), 3, "no verdict: the base cloud could not be built, or the machine lacks something"},
 		"interrupted":                 {with(green(), report.Interrupted), 130, "interrupted"},
 		"green as claimed but is not": {with(red(), report.Green), 1, ""},
 		"red as claimed earlier":      {with(green(), report.Red), 0, ""},
