@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -29,29 +28,23 @@ type fakeClient struct {
 	socket  string
 	server  *exec.Cmd
 	ended   chan struct{}
-	log     *safeBuffer
-}
-
-// safeBuffer is written by a process and read by a test.
-type safeBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *safeBuffer) Write(text []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(text)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	log     serverLog
 }
 
 // python is the interpreter that Debian's scripts name.
 const python = "/usr/bin/python3"
+
+// serverLog is the file that the server writes to itself. A pipe would hold what it said
+// before a call ended until somebody has read it, and the call would not be counted.
+type serverLog string
+
+func (l serverLog) String() string {
+	text, err := os.ReadFile(string(l))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
 
 // newFakeClient installs the fake client, and the tools of the embedded tree
 // with their paths changed to the test's.
@@ -70,7 +63,7 @@ func newFakeClient(t *testing.T) *fakeClient {
 	g.Expect(os.CopyFS(filepath.Join(dir, "installed"), os.DirFS("testdata/openstackclient"))).To(Succeed())
 	f := &fakeClient{
 		dir: dir, real: filepath.Join(dir, "installed/command"), command: filepath.Join(dir, "tree/tools/openstack-cli/openstack"),
-		socket: filepath.Join(dir, "socket"), log: &safeBuffer{},
+		socket: filepath.Join(dir, "socket"), log: serverLog(filepath.Join(dir, "log")),
 	}
 	g.Expect(os.Chmod(f.real, 0o755)).To(Succeed())
 	text, err := os.ReadFile(f.command)
@@ -93,8 +86,11 @@ func (f *fakeClient) serve(t *testing.T) *fakeClient {
 	f.server = exec.CommandContext(context.Background(), python, filepath.Join(f.dir, "tree/tools/openstack-cli/serve"), f.socket, f.real)
 	f.server.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
 	f.server.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	f.server.Stderr = f.log
+	said, err := os.Create(string(f.log))
+	g.Expect(err).NotTo(HaveOccurred())
+	f.server.Stderr = said
 	g.Expect(f.server.Start()).To(Succeed())
+	g.Expect(said.Close()).To(Succeed()) // the server has its own
 	f.ended = make(chan struct{})
 	go func() {
 		_ = f.server.Wait() // ProcessState tells
