@@ -86,6 +86,15 @@ func ordered(t *testing.T, projects ...string) *Run {
 		Redact: func(text string) string { return text }, Progress: report.NewProgress(report.ProgressOptions{Out: io.Discard}), Checks: func(resources.Cloud) map[string]resources.Check { return nil }, PeakMemory: func() int64 { return 0 },
 	})
 	g.Expect(run.open(true)).To(Succeed())
+	// Rows that were started side by side write below root until they are done, also
+	// those that a test does not ask for.
+	t.Cleanup(func() {
+		for _, together := range run.sideBySide {
+			for _, done := range together.done {
+				<-done
+			}
+		}
+	})
 	return run
 }
 

@@ -47,10 +47,10 @@ func (c *clock) pass(seconds int) {
 		now := c.now
 		c.mu.Unlock()
 		c.ticks <- now
+		// The channel has no room: who takes this one is done with the one before,
+		// and has told it with this second's time, not with a later one.
+		c.ticks <- now
 	}
-	// The channel has no room: who takes this one is done with the one before.
-	// The clock stands still, so it tells nothing new on a pipe.
-	c.ticks <- c.Now()
 }
 
 // screen is an io.Writer that can be read while it is written.
