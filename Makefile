@@ -76,6 +76,10 @@ kill: ## kill -9 in every phase, and nothing is left (resumable, long; ARGS=-h)
 sabotage: ## break the cloud from outside, and the right row turns red (resumable, long; ARGS=-h)
 	@$(AS_ROOT) ./hack/sabotage $(ARGS)
 
+.PHONY: clouds
+clouds: ## a cloud through its owner's commands; upstream's plugins and grenade.sh (resumable, long; ARGS='-grenade DIR')
+	@$(AS_ROOT) ./hack/clouds $(ARGS)
+
 .PHONY: bench
 bench: ## what this project costs a run: plugins that do nothing, and the store (ARGS='-thousand -tree DIR')
 	@go run ./hack/bench $(ARGS)

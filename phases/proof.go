@@ -89,7 +89,16 @@ func (r *Run) proveUpgraded(ctx context.Context, service tree.Service) error {
 	if err != nil {
 		return fmt.Errorf("the target's package versions: %w", err)
 	}
+	left, err := r.survivors(ctx, project)
+	if err != nil {
+		return err
+	}
 	var wrong, unknown []string
+	for _, process := range left {
+		if !slices.ContainsFunc(after, func(p ProcessEvidence) bool { return p.sameProcess(process) }) {
+			wrong = append(wrong, describe(process)+": it ran before the upgrade, and does outside its unit")
+		}
+	}
 	if len(before) == 0 {
 		wrong = append(wrong, "nothing was recorded before shutdown, so nothing can be proved")
 	}

@@ -2,6 +2,7 @@ package phases
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,12 +10,15 @@ import (
 	"grenade/framework/config"
 	"grenade/framework/probe"
 	"grenade/framework/tree"
+	"grenade/plugins"
+	"grenade/resources"
 )
 
 // shutdown stops the project's services, and holds when none of its
 // control-plane processes is left: neither one that ran before, nor any in its
-// units' cgroups. The phase's cloud row first writes down what runs,
-// and begins to ping what must answer from now on.
+// units' cgroups. A plugin need not have a shutdown.sh: what it leaves running then
+// is not checked, and its upgrade must replace it. The phase's cloud row first writes
+// down what runs, and begins to ping what must answer from now on.
 func (r *Run) shutdown(ctx context.Context, row Row) error {
 	if row.Cloud() {
 		if foreign, is := r.cloud.(Foreign); is {
@@ -26,7 +30,28 @@ func (r *Run) shutdown(ctx context.Context, row Row) error {
 		}
 		return r.watchWitnesses(ctx)
 	}
-	return r.scriptAndProof(ctx, row, "shutdown.sh", config.Base, r.proveGone)
+	prove := r.proveGone
+	if plugin, known := r.Plan.Plugin(row.Project); known {
+		state, err := plugins.StateOf(plugin.Script("shutdown.sh"))
+		if err != nil {
+			return fmt.Errorf("shutdown.sh of %s: %w", row.Project, err)
+		}
+		if state == plugins.Missing {
+			prove = r.proveGoneOrNote
+		}
+	}
+	return r.scriptAndProof(ctx, row, "shutdown.sh", config.Base, prove)
+}
+
+// proveGoneOrNote is proveGone for a service that its own plugin does not stop:
+// another's may have, as upstream's nova stops placement.
+func (r *Run) proveGoneOrNote(ctx context.Context, service tree.Service) error {
+	err := r.proveGone(ctx, service)
+	var runs *Unmet
+	if errors.As(err, &runs) {
+		return &resources.NotChecked{Reason: "its plugin has no shutdown.sh, and nobody has stopped it: it runs on until its upgrade: " + runs.Saw}
+	}
+	return err
 }
 
 // proveGone holds when none of the service's processes is left.

@@ -3,6 +3,7 @@ package phases
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -20,6 +21,7 @@ type seenCloud struct {
 	service tree.Service
 	code    tree.Code
 	looked  int
+	strays  string
 }
 
 func (c *seenCloud) Look(context.Context) error {
@@ -34,12 +36,19 @@ func (c *seenCloud) Packages(context.Context, config.Side) (map[string]string, e
 	return map[string]string{"a": "new"}, nil
 }
 func (c *seenCloud) Root(config.Side) string { return "/" }
-func (c *seenCloud) Node() node.Node         { return oneProcess{} }
+func (c *seenCloud) Node() node.Node         { return oneProcess{strays: c.strays} }
 
-// oneProcess is a node in which the unit a has one process.
-type oneProcess struct{ localNode }
+// oneProcess is a node in which the unit a has one process; those that are asked for by
+// their numbers are strays.
+type oneProcess struct {
+	localNode
+	strays string
+}
 
-func (oneProcess) Output(context.Context, node.Command) ([]byte, error) {
+func (n oneProcess) Output(_ context.Context, command node.Command) ([]byte, error) {
+	if strings.Contains(string(command.Stdin), "asked=(") {
+		return []byte(n.strays), nil
+	}
 	return []byte("unit\ta\nprocess\ta\t7\t1000\t/usr/bin/python3\t/\tpython3 a\n"), nil
 }
 
@@ -104,4 +113,51 @@ func TestWhoServesAnAPIBehindAWebServer(t *testing.T) {
 	g.Expect(row.Failure.Message).To(ContainSubstring("is not served by the target release"))
 	cloud.service.Unproved = "systemd cannot be asked"
 	g.Expect(verified().Reason).To(Equal("who serves its API is not known: systemd cannot be asked"))
+}
+
+// A plugin need not stop its service; but a shutdown.sh that is there must.
+func TestWhatRunsOnAfterShutdown(t *testing.T) {
+	for _, test := range []struct {
+		name, script string
+		outcome      report.Outcome
+		said         string
+	}{
+		{name: "no shutdown.sh", outcome: report.NotChecked, said: "its plugin has no shutdown.sh, and nobody has stopped it: it runs on until its upgrade: a: pid 7"},
+		{name: "one that stops nothing", script: work, outcome: report.Failed, said: "a still runs after its shutdown"},
+		{name: "one that does nothing", script: ":", outcome: report.Failed, said: "a still runs after its shutdown"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g := NewWithT(t)
+			run := ordered(t, "a")
+			run.cloud = &seenCloud{localCloud: localCloud{root: run.Config.StackRoot}, service: tree.Service{Name: "a", Units: []string{"a"}}}
+			if test.script != "" {
+				g.Expect(os.WriteFile(run.Config.StackRoot+"/a/shutdown.sh", []byte("#!/bin/bash\n"+test.script+"\n"), 0o755)).To(Succeed())
+			}
+			phase, _ := PhaseByID(Shutdown)
+			row := run.settle(t.Context(), Row{Phase: phase, Project: "a"})
+			g.Expect(row.Outcome).To(Equal(test.outcome))
+			said := row.Reason
+			if row.Failure != nil {
+				said = row.Failure.Message
+			}
+			g.Expect(said).To(ContainSubstring(test.said))
+		})
+	}
+}
+
+// It may have run on until the upgrade, and have left its unit.
+func TestAnOldProcessOutsideItsUnitIsNoUpgrade(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a")
+	run.cloud = &seenCloud{
+		localCloud: localCloud{root: run.Config.StackRoot}, service: tree.Service{Name: "a", Units: []string{"a"}, Packages: []string{"a"}},
+		code: tree.Code{Package: "a", Version: "new"}, strays: "process\t\t3\t5\t/usr/bin/python3\t/\tpython3 old\n",
+	}
+	run.evidence["a"] = &ProjectEvidence{Before: []ProcessEvidence{{Process: probe.Process{Unit: "a", PID: 3, StartTime: 5}}}}
+	g.Expect(os.WriteFile(run.Config.StackRoot+"/a/upgrade.sh", []byte("#!/bin/bash\n"+work+"\n"), 0o755)).To(Succeed())
+	phase, _ := PhaseByID(UpgradePhase)
+	row := run.Do(t.Context(), Row{Phase: phase, Project: "a"})
+	g.Expect(row.Outcome).To(Equal(report.Failed))
+	g.Expect(row.Failure.Message).To(ContainSubstring("pid 3, started at tick 5"))
+	g.Expect(row.Failure.Message).To(ContainSubstring("it ran before the upgrade, and does outside its unit"))
 }

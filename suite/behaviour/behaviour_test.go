@@ -29,6 +29,10 @@ func TestBehaviour(t *testing.T) {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the suite: %v\n%s", err, output)
 	}
+	checkout, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Condition: func(condition string) (bool, error) {
@@ -54,6 +58,7 @@ func TestBehaviour(t *testing.T) {
 				}
 			})
 			env.Setenv("SUITE", filepath.Join(bin, "suite"))
+			env.Setenv("CHECKOUT", checkout)
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			env.Setenv("STACK_ROOT", filepath.Join(env.WorkDir, "stack"))
 			env.Setenv("GRENADE_CACHE_DIR", filepath.Join(env.WorkDir, "cache"))

@@ -3,7 +3,6 @@ package external
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -25,40 +24,32 @@ import (
 const askLimit = time.Minute
 
 // credentials are the administrator's: of the cloud that OS_CLOUD names in clouds.yaml, else of the environment, as an
-// openrc leaves it. Checks log in by name and password.
-func credentials() (options gophercloud.AuthOptions, certificates *tls.Config, region string, err error) {
-	if os.Getenv("OS_CLOUD") == "" {
-		options, err := openstack.AuthOptionsFromEnv()
-		if err != nil {
-			return options, nil, "", fmt.Errorf("who the administrator is: set OS_CLOUD to a cloud of clouds.yaml, or source an openrc: %w", err)
+// openrc leaves it. Checks log in by name and password, and trust whom the machine trusts.
+func credentials(getenv func(string) string) (options gophercloud.AuthOptions, region string, err error) {
+	cloud, certificate := getenv("OS_CLOUD"), getenv("OS_CACERT")
+	if cloud == "" {
+		if options, err = openrc(getenv); err != nil {
+			return options, "", fmt.Errorf("who the administrator is: set OS_CLOUD to a cloud of clouds.yaml, or source an openrc: %w", err)
 		}
-		return options, nil, os.Getenv("OS_REGION_NAME"), usable(options)
+		region = getenv("OS_REGION_NAME")
+	} else {
+		parsed, endpoints, certificates, err := clouds.Parse()
+		if err != nil {
+			return options, "", fmt.Errorf("cloud %s of clouds.yaml: %w", cloud, err)
+		}
+		if certificates != nil && certificates.RootCAs != nil {
+			certificate = "the cacert of clouds.yaml"
+		}
+		options, region = parsed, endpoints.Region
 	}
-	options, endpoints, certificates, err := clouds.Parse()
-	if err != nil {
-		return options, nil, "", fmt.Errorf("cloud %s of clouds.yaml: %w", os.Getenv("OS_CLOUD"), err)
-	}
-	return options, certificates, endpoints.Region, usable(options)
-}
-
-// usable holds when checks can log in with them.
-func usable(options gophercloud.AuthOptions) error {
-	project, _ := scope(options)
 	switch {
-	case options.Username == "" || options.Password == "":
-		return errors.New("the administrator's credentials have no username, or no password: checks log in with both")
-	case project == "":
-		return errors.New("the administrator's credentials name no project")
+	case options.Username+options.UserID == "" || options.Password == "":
+		return options, "", errors.New("the administrator's credentials have no username, or no password: checks log in with both")
+	case certificate != "" && getenv("SSL_CERT_FILE") == "":
+		return options, "", fmt.Errorf("this cloud's certificates are of an authority of its own: set SSL_CERT_FILE, which all checks heed, to %s", certificate)
 	default:
-		return nil
+		return options, region, nil
 	}
-}
-
-func scope(options gophercloud.AuthOptions) (project, domain string) {
-	if options.Scope != nil && options.Scope.ProjectName != "" {
-		return options.Scope.ProjectName, cmp.Or(options.Scope.DomainName, options.DomainName)
-	}
-	return options.TenantName, options.DomainName
 }
 
 // cloudSeen is what the cloud said of itself.
@@ -70,25 +61,27 @@ type cloudSeen struct {
 
 // see logs in, and looks which services the catalog has, and whether there is an image of that name.
 func see(ctx context.Context, image string) (cloudSeen, error) {
-	options, certificates, region, err := credentials()
+	options, region, err := credentials(os.Getenv)
 	if err != nil {
 		return cloudSeen{}, tree.Setting(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	provider, err := config.NewProviderClient(ctx, options, config.WithTLSConfig(certificates))
+	provider, err := config.NewProviderClient(ctx, options)
 	if err != nil {
-		return cloudSeen{}, tree.Environment(fmt.Errorf("log in at %s as %s: %w", options.IdentityEndpoint, options.Username, err))
+		return cloudSeen{}, tree.Environment(fmt.Errorf("log in at %s as %s: %w", options.IdentityEndpoint, cmp.Or(options.Username, options.UserID), err))
 	}
-	catalog, err := catalogOf(provider)
+	token, err := whatTokenSays(provider)
 	if err != nil {
-		return cloudSeen{}, tree.Environment(fmt.Errorf("catalog of %s: %w", options.IdentityEndpoint, err))
+		return cloudSeen{}, tree.Environment(fmt.Errorf("the token of %s: %w", options.IdentityEndpoint, err))
 	}
-	project, projectDomain := scope(options)
-	seen := cloudSeen{Endpoints: endpoints(catalog, region), Access: tree.Access{
+	if token.Project.Name == "" {
+		return cloudSeen{}, tree.Setting(errors.New("the administrator's credentials name no project"))
+	}
+	seen := cloudSeen{Endpoints: endpoints(token.Catalog, region), Access: tree.Access{
 		AuthURL: versioned(options.IdentityEndpoint), Region: region,
-		Username: options.Username, Password: options.Password, Project: project,
-		UserDomain: options.DomainName, ProjectDomain: projectDomain,
+		Username: token.User.Name, Password: options.Password, Project: token.Project.Name,
+		UserDomain: token.User.Domain.Name, ProjectDomain: token.Project.Domain.Name,
 	}}
 	if len(seen.Endpoints) == 0 {
 		return cloudSeen{}, tree.Setting(fmt.Errorf("the catalog of %s has no public endpoint of a service that is known here in region %q", options.IdentityEndpoint, region))
@@ -104,16 +97,23 @@ func see(ctx context.Context, image string) (cloudSeen, error) {
 	return seen, err
 }
 
-func catalogOf(provider *gophercloud.ProviderClient) (*tokens.ServiceCatalog, error) {
+// said is what a token says: names, also of whom the credentials named by id.
+type said struct {
+	User    tokens.User
+	Project tokens.Project
+	Catalog []tokens.CatalogEntry
+}
+
+func whatTokenSays(provider *gophercloud.ProviderClient) (said, error) {
 	result, plain := provider.GetAuthResult().(tokens.CreateResult)
 	if !plain {
-		return nil, errors.New("the token has none")
+		return said{}, errors.New("it says nothing of itself")
 	}
-	catalog, err := result.ExtractServiceCatalog()
-	if err != nil {
-		return nil, fmt.Errorf("read it: %w", err)
+	var token said
+	if err := result.ExtractInto(&token); err != nil {
+		return said{}, fmt.Errorf("read it: %w", err)
 	}
-	return catalog, nil
+	return token, nil
 }
 
 // projectOf is the project behind a type of service, "" for one that no check knows (service-types authority).
@@ -138,9 +138,9 @@ func projectOf(serviceType string) string {
 	}
 }
 
-func endpoints(catalog *tokens.ServiceCatalog, region string) map[string]string {
+func endpoints(catalog []tokens.CatalogEntry, region string) map[string]string {
 	found := map[string]string{}
-	for _, service := range catalog.Entries {
+	for _, service := range catalog {
 		project := projectOf(service.Type)
 		public := slices.IndexFunc(service.Endpoints, func(e tokens.Endpoint) bool {
 			return e.Interface == "public" && (region == "" || e.Region == region)

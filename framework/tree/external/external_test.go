@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/gophercloud/gophercloud/v2"
 	. "github.com/onsi/gomega"
 
 	"grenade/framework/config"
@@ -81,11 +82,24 @@ func fakeKeystone(t *testing.T, images ...string) (url string) {
 	service := func(kind, region, url string) object {
 		return object{"type": kind, "name": kind, "endpoints": []object{{"interface": "public", "region": region, "region_id": region, "url": url}}}
 	}
-	mux.HandleFunc("/v3/auth/tokens", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusCreated, object{"token": object{"catalog": []object{
-			service("image", "one", server.URL+"/image"), service("volumev3", "one", server.URL+"/volume"),
-			service("compute", "two", server.URL+"/compute"), service("dns", "one", server.URL+"/dns"),
-		}}})
+	mux.HandleFunc("/v3/auth/tokens", func(w http.ResponseWriter, r *http.Request) {
+		var asked struct {
+			Auth struct {
+				Identity struct {
+					Password struct{ User struct{ Name string } }
+				}
+				Scope struct{ Project struct{ Name string } }
+			}
+		}
+		_ = json.NewDecoder(r.Body).Decode(&asked)
+		answer(w, http.StatusCreated, object{"token": object{
+			"user":    object{"name": asked.Auth.Identity.Password.User.Name, "domain": object{"id": "staff", "name": "Staff"}},
+			"project": object{"name": asked.Auth.Scope.Project.Name, "domain": object{"id": "default", "name": "Default"}},
+			"catalog": []object{
+				service("image", "one", server.URL+"/image"), service("volumev3", "one", server.URL+"/volume"),
+				service("compute", "two", server.URL+"/compute"), service("dns", "one", server.URL+"/dns"),
+			},
+		}})
 	})
 	mux.HandleFunc("/v3", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, object{"version": object{"id": "v3.14", "status": "stable", "links": []object{{"rel": "self", "href": server.URL + "/v3/"}}}})
@@ -111,12 +125,13 @@ type secrets []string
 
 func (s *secrets) Add(values ...string) { *s = append(*s, values...) }
 
-// openrc sets what an openrc sets, and nothing else of the caller's.
-func openrc(t *testing.T, url string) {
+// sourced sets what an openrc sets, and nothing else of the caller's.
+func sourced(t *testing.T, url string) {
 	t.Helper()
 	for name, value := range map[string]string{
 		"OS_CLOUD": "", "OS_AUTH_URL": url + "/v3", "OS_USERNAME": "admin", "OS_PASSWORD": "secret", "OS_PROJECT_NAME": "ops",
-		"OS_USER_DOMAIN_NAME": "Staff", "OS_DOMAIN_NAME": "Staff", "OS_PROJECT_DOMAIN_NAME": "Default", "OS_REGION_NAME": "one",
+		"OS_USER_DOMAIN_NAME": "Staff", "OS_PROJECT_DOMAIN_ID": "default", "OS_REGION_NAME": "one", "OS_DOMAIN_NAME": "", "OS_CACERT": "",
+		"OS_USER_DOMAIN_ID": "", "OS_PROJECT_DOMAIN_NAME": "", "SSL_CERT_FILE": "",
 		"OS_TENANT_NAME": "", "OS_TENANT_ID": "", "OS_PROJECT_ID": "", "OS_USERID": "", "OS_DOMAIN_ID": "", "OS_TOKEN": "", "OS_PASSCODE": "",
 		"OS_APPLICATION_CREDENTIAL_ID": "", "OS_APPLICATION_CREDENTIAL_NAME": "", "OS_APPLICATION_CREDENTIAL_SECRET": "", "OS_SYSTEM_SCOPE": "",
 	} {
@@ -126,14 +141,15 @@ func openrc(t *testing.T, url string) {
 
 func TestTheCloudIsFoundByAnOpenrc(t *testing.T) {
 	g := NewWithT(t)
-	openrc(t, fakeKeystone(t, "grenade-guest"))
+	sourced(t, fakeKeystone(t, "grenade-guest"))
 	var hidden secrets
 	settings := &config.Config{ExternalCommands: programs(t, map[string]string{"upgrade": ""}), ExternalImage: "grenade-guest"}
 	c := NewCloud(Options{Config: settings, Secrets: &hidden})
 	g.Expect(c.Start(t.Context(), []string{"glance"})).To(Succeed())
 	g.Expect(hidden).To(ContainElement("secret"))
 	access := c.Access()
-	g.Expect([]string{access.Username, access.UserDomain, access.Project, access.Region}).To(Equal([]string{"admin", "Staff", "ops", "one"}))
+	g.Expect([]string{access.Username, access.UserDomain, access.Project, access.ProjectDomain, access.Region}).
+		To(Equal([]string{"admin", "Staff", "ops", "Default", "one"}))
 	g.Expect(access.AuthURL).To(HaveSuffix("/v3"))
 	g.Expect(access.Guestless).To(BeEmpty())
 	for project, known := range map[string]bool{"glance": true, "cinder": true, "nova": false, "designate": false} {
@@ -149,7 +165,7 @@ func TestTheCloudIsFoundByAnOpenrc(t *testing.T) {
 func TestTheCloudIsFoundInCloudsYAML(t *testing.T) {
 	g := NewWithT(t)
 	url := fakeKeystone(t)
-	openrc(t, url)
+	sourced(t, url)
 	file := filepath.Join(t.TempDir(), "clouds.yaml")
 	g.Expect(os.WriteFile(file, []byte("clouds:\n  mine:\n    region_name: two\n    auth:\n      auth_url: "+url+
 		"/v3\n      username: root\n      password: secret\n      project_name: ops\n      user_domain_name: Default\n      project_domain_name: Default\n"), 0o600)).To(Succeed())
@@ -169,11 +185,68 @@ func TestTheCloudIsFoundInCloudsYAML(t *testing.T) {
 
 func TestWhoCannotLogInIsTold(t *testing.T) {
 	g := NewWithT(t)
-	openrc(t, "http://127.0.0.1:1")
+	sourced(t, "http://127.0.0.1:1")
 	_, err := see(t.Context(), "x")
 	g.Expect(err).To(MatchError(tree.ErrEnvironment))
 	g.Expect(err).To(MatchError(ContainSubstring("log in at http://127.0.0.1:1")))
 	t.Setenv("OS_PASSWORD", "")
 	_, err = see(context.WithoutCancel(t.Context()), "x")
 	g.Expect(err).To(MatchError(tree.ErrSetting))
+}
+
+func TestAnOpenrcIsReadAsOpenStacksOwnClientReadsIt(t *testing.T) {
+	enough := map[string]string{"OS_AUTH_URL": "http://a", "OS_USERNAME": "u", "OS_PASSWORD": "p", "OS_PROJECT_NAME": "ops"}
+	for _, test := range []struct {
+		name    string
+		env     map[string]string
+		without string
+		want    gophercloud.AuthOptions
+		scope   gophercloud.AuthScope
+		wrong   string
+	}{
+		{name: "no domains", want: gophercloud.AuthOptions{DomainID: "default"}, scope: gophercloud.AuthScope{ProjectName: "ops", DomainID: "default"}},
+		{
+			name: "two domains, an id and a name", env: map[string]string{"OS_USER_DOMAIN_ID": "staff", "OS_PROJECT_DOMAIN_NAME": "Default"},
+			want: gophercloud.AuthOptions{DomainID: "staff"}, scope: gophercloud.AuthScope{ProjectName: "ops", DomainName: "Default"},
+		},
+		{
+			name: "one domain for both", env: map[string]string{"OS_DOMAIN_NAME": "Staff"},
+			want: gophercloud.AuthOptions{DomainName: "Staff"}, scope: gophercloud.AuthScope{ProjectName: "ops", DomainName: "Staff"},
+		},
+		{
+			name: "a project's id has no domain", env: map[string]string{"OS_PROJECT_ID": "1", "OS_PROJECT_DOMAIN_NAME": "Default"},
+			want: gophercloud.AuthOptions{DomainID: "default"}, scope: gophercloud.AuthScope{ProjectID: "1"},
+		},
+		{name: "nobody", without: "OS_USERNAME", wrong: "the environment has no OS_USERNAME"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g := NewWithT(t)
+			got, err := openrc(func(name string) string {
+				if value, set := test.env[name]; set {
+					return value
+				}
+				if name == test.without {
+					return ""
+				}
+				return enough[name]
+			})
+			if test.wrong != "" {
+				g.Expect(err).To(MatchError(test.wrong))
+				return
+			}
+			g.Expect(err).NotTo(HaveOccurred())
+			test.want.IdentityEndpoint, test.want.Username, test.want.Password, test.want.Scope = "http://a", "u", "p", &test.scope
+			g.Expect(got).To(Equal(test.want))
+		})
+	}
+}
+
+func TestAnAuthorityOfTheCloudsOwnIsAskedFor(t *testing.T) {
+	g := NewWithT(t)
+	lines := map[string]string{"OS_AUTH_URL": "https://a", "OS_USERNAME": "u", "OS_PASSWORD": "p", "OS_PROJECT_NAME": "ops", "OS_CACERT": "/ca.pem"}
+	_, _, err := credentials(func(name string) string { return lines[name] })
+	g.Expect(err).To(MatchError(ContainSubstring("set SSL_CERT_FILE, which all checks heed, to /ca.pem")))
+	lines["SSL_CERT_FILE"] = "/ca.pem"
+	_, _, err = credentials(func(name string) string { return lines[name] })
+	g.Expect(err).NotTo(HaveOccurred())
 }

@@ -1,0 +1,377 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"grenade/hack/internal/harness"
+)
+
+// The scripts that are run in the node.
+var (
+	//go:embed grenade-sh
+	grenadeSh string
+	//go:embed tree-work
+	treeWork string
+)
+
+// The phases of the table, in order: those that both harnesses have, and what lies
+// around them.
+const (
+	early    = "early_create"
+	create   = "create"
+	verify   = "verify"
+	save     = "save"
+	shutdown = "shutdown"
+	noAPI    = "verify_noapi"
+	prepare  = "prepare"
+	upgrade  = "upgrade"
+	verified = "verify_upgraded"
+	saved    = "save_upgraded"
+	destroy  = "destroy"
+	further  = "further"
+)
+
+func phases() []string {
+	return []string{early, create, verify, save, shutdown, noAPI, prepare, upgrade, verified, saved, destroy, further}
+}
+
+// times are how long phases took. Whole is from a base cloud that stands to the end of
+// the run.
+type times struct {
+	Phases map[string]time.Duration
+	Whole  time.Duration
+}
+
+// spent are the three that are compared.
+type spent string
+
+const (
+	byUpstream spent = "upstream"
+	byUs       spent = "ours"
+	byTree     spent = "tree"
+)
+
+func (t *tester) timesCases() []harness.Case {
+	measure := func(who spent, how func(context.Context) (times, error)) func(context.Context) (string, error) {
+		return func(ctx context.Context) (string, error) {
+			seen, err := how(ctx)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("%.1f s from the base cloud on", seen.Whole.Seconds()), t.keep(who, seen)
+		}
+	}
+	return []harness.Case{
+		{Name: "times: upstream's grenade.sh", Do: measure(byUpstream, t.grenadeSh)},
+		{Name: "times: this suite", Do: measure(byUs, t.suite)},
+		{Name: "times: the tree alone", Do: measure(byTree, t.treeWork)},
+	}
+}
+
+// timed is a copy of upstream's checkout in which placement is stopped by a
+// shutdown.sh of its own: upstream's is stopped by nova's, which is not part of this
+// cloud. Both harnesses run it.
+func (t *tester) timed(ctx context.Context) (string, error) {
+	dir, err := t.copied(ctx, t.grenade, "timed")
+	if err != nil {
+		return "", err
+	}
+	ours, err := os.ReadFile(filepath.Join(t.site.Checkout, "plugins", "15_placement", "shutdown.sh"))
+	if err != nil {
+		return "", fmt.Errorf("placement's shutdown.sh: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "projects", "15_placement", "shutdown.sh"), ours, 0o755); err != nil {
+		return "", fmt.Errorf("placement's shutdown.sh: %w", err)
+	}
+	return dir, nil
+}
+
+// grenadeSh runs upstream's grenade.sh on a base cloud.
+func (t *tester) grenadeSh(ctx context.Context) (seen times, err error) {
+	defer func() { err = errors.Join(err, t.cleanUp(ctx)) }()
+	dir, err := t.timed(ctx)
+	if err != nil {
+		return times{}, err
+	}
+	cloud, err := t.build(ctx, "grenade-sh-base")
+	if err != nil {
+		return times{}, err
+	}
+	// What is saved is seen in the node.
+	visible := filepath.Join(t.site.SaveDir, "upstream")
+	if err := os.Rename(dir, visible); err != nil {
+		return times{}, fmt.Errorf("hand the checkout to the node: %w", err)
+	}
+	summary, err := t.inNode(ctx, cloud, "grenade-sh", grenadeSh, "CHECKOUT="+visible)
+	if err != nil {
+		return times{}, err
+	}
+	return readSummary(strings.NewReader(summary))
+}
+
+// treeWork does what must be done, on another base cloud, without a harness.
+func (t *tester) treeWork(ctx context.Context) (seen times, err error) {
+	defer func() { err = errors.Join(err, t.cleanUp(ctx)) }()
+	cloud, err := t.build(ctx, "tree-work-base")
+	if err != nil {
+		return times{}, err
+	}
+	printed, err := t.inNode(ctx, cloud, "tree-work", treeWork)
+	if err != nil {
+		return times{}, err
+	}
+	return readMilliseconds(strings.NewReader(printed))
+}
+
+// suite is a run of ours, with upstream's plugins.
+func (t *tester) suite(ctx context.Context) (seen times, err error) {
+	defer func() { err = errors.Join(err, t.nothingLeft()) }()
+	dir, err := t.timed(ctx)
+	if err != nil {
+		return times{}, err
+	}
+	end, err := t.upgrade(ctx, "suite", []string{"GRENADE_PROJECTS=" + filepath.Join(dir, "projects")}, projects)
+	if err != nil {
+		return times{}, err
+	}
+	if err := end.mustBe(harness.Row{}); err != nil {
+		return times{}, fmt.Errorf("%s: %w", end, err)
+	}
+	return readReport(end.results)
+}
+
+// inNode runs a script in the cloud's node as the stack user, and returns what it
+// printed; what it said on standard error is in a log.
+func (t *tester) inNode(ctx context.Context, cloud base, name, script string, env ...string) (string, error) {
+	path := filepath.Join(t.site.SaveDir, name)
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	said := filepath.Join(t.site.SaveDir, name+".log")
+	words := append([]string{
+		"HOME=" + t.site.StackRoot, "USER=stack", "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin", "STACK_ROOT=" + t.site.StackRoot,
+		"BASE_DEVSTACK_BRANCH=stable/zed", "TARGET_DEVSTACK_BRANCH=stable/2025.1",
+	}, env...)
+	quoted := make([]string, 0, len(words))
+	for _, word := range words {
+		quoted = append(quoted, "'"+word+"'")
+	}
+	// The node has the cached root file systems of both releases: the target's is the
+	// one that it does not run itself.
+	printed, err := cloud.inside.Bash(ctx, fmt.Sprintf(`
+for lower in '%s'/roots/*/root; do
+    cmp -s "$lower/etc/os-release" /etc/os-release || break
+done
+setpriv --reuid=stack --regid=stack --init-groups env -i %s DEBSTACK_LOWER="$lower" '%s' 2>'%s'`,
+		t.site.StackRoot, strings.Join(quoted, " "), path, said))
+	log := filepath.Join(t.site.Logs, name+".log")
+	if content, broken := os.ReadFile(said); broken == nil {
+		err = errors.Join(err, os.WriteFile(log, content, 0o600))
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w; output: %s", name, err, log)
+	}
+	return printed, nil
+}
+
+// marks are the lines of upstream's summary with which a phase begins.
+func marks() map[string]string {
+	return map[string]string{
+		"begin":                                       "setup",
+		"Running resource phase: early_create":        early,
+		"Running resource phase: create":              create,
+		"Running resource phase: verify pre-upgrade":  verify,
+		"Saving current state information":            save,
+		"Shutting down all services on base devstack": shutdown,
+		"Running resource phase: verify_noapi":        noAPI,
+		"Preparing the target devstack environment":   prepare,
+		"Upgrading ": upgrade,
+		"Running resource phase: verify post-upgrade": verified,
+		"Dumping new databases":                       saved,
+		"Running resource phase: destroy":             destroy,
+		"Grenade has completed":                       "",
+		"end":                                         "",
+	}
+}
+
+// readSummary reads the dated lines of a grenade.sh that has run to its end.
+func readSummary(text io.Reader) (times, error) {
+	seen := times{Phases: map[string]time.Duration{}}
+	var began, since time.Time
+	phase := ""
+	lines := bufio.NewScanner(text)
+	for lines.Scan() {
+		stamp, said, dated := strings.Cut(lines.Text(), " | ")
+		at, err := time.Parse("2006-01-02 15:04:05.000", stamp)
+		if !dated || err != nil {
+			continue
+		}
+		for mark, next := range marks() {
+			if !strings.HasPrefix(strings.TrimSpace(said), mark) || next == phase {
+				continue
+			}
+			if phase != "" {
+				seen.Phases[phase] += at.Sub(since)
+			}
+			if began.IsZero() {
+				began = at
+			}
+			phase, since, seen.Whole = next, at, at.Sub(began)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return times{}, fmt.Errorf("grenade.sh's summary: %w", err)
+	}
+	// Settings are loaded in it, and nothing of a base cloud is built.
+	seen.Phases[further] = seen.Phases["setup"]
+	delete(seen.Phases, "setup")
+	if phase != "" || seen.Phases[destroy] == 0 {
+		return times{}, errors.New("grenade.sh's summary: it did not come to its end")
+	}
+	return seen, nil
+}
+
+// readMilliseconds reads lines of a phase and its milliseconds.
+func readMilliseconds(text io.Reader) (times, error) {
+	seen := times{Phases: map[string]time.Duration{}}
+	lines := bufio.NewScanner(text)
+	for lines.Scan() {
+		phase, number, _ := strings.Cut(lines.Text(), " ")
+		milliseconds, err := strconv.Atoi(number)
+		if err != nil {
+			return times{}, fmt.Errorf("the tree's work: %q: %w", lines.Text(), err)
+		}
+		seen.Phases[phase] = time.Duration(milliseconds) * time.Millisecond
+		seen.Whole += seen.Phases[phase]
+	}
+	if err := lines.Err(); err != nil {
+		return times{}, fmt.Errorf("the tree's work: %w", err)
+	}
+	if seen.Phases[destroy] == 0 {
+		return times{}, errors.New("the tree's work: it did not come to its end")
+	}
+	return seen, nil
+}
+
+// readReport reads how long the rows of a run of ours took. Phases that upstream does
+// not have, and what lies between rows, are further.
+func readReport(results string) (times, error) {
+	content, err := os.ReadFile(filepath.Join(results, "report.json"))
+	if err != nil {
+		return times{}, fmt.Errorf("the run's times: %w", err)
+	}
+	var report struct {
+		Rows []struct {
+			Phase, Project string
+			Started        time.Time
+			Duration       time.Duration `json:"duration_ns"`
+		}
+	}
+	if err := json.Unmarshal(content, &report); err != nil {
+		return times{}, fmt.Errorf("the run's times: %w", err)
+	}
+	known := map[string]string{
+		"early_create": early, "create": create, "verify-pre-upgrade": verify, "snapshot": save, "shutdown": shutdown,
+		"verify_noapi-pre-upgrade": noAPI, "upgrade": upgrade, "verify-post-upgrade": verified, "destroy": destroy,
+	}
+	type span struct{ from, to time.Time }
+	spans := map[string]span{}
+	var whole span
+	widen := func(s span, from, to time.Time) span {
+		if s.from.IsZero() || from.Before(s.from) {
+			s.from = from
+		}
+		if to.After(s.to) {
+			s.to = to
+		}
+		return s
+	}
+	for _, row := range report.Rows {
+		if row.Started.IsZero() {
+			continue
+		}
+		end := row.Started.Add(row.Duration)
+		whole = widen(whole, row.Started, end)
+		phase := known[row.Phase]
+		if phase == upgrade && row.Project == "cloud" {
+			phase = prepare
+		}
+		if phase != "" {
+			spans[phase] = widen(spans[phase], row.Started, end)
+		}
+	}
+	seen := times{Phases: map[string]time.Duration{}, Whole: whole.to.Sub(whole.from)}
+	rest := seen.Whole
+	for phase, span := range spans {
+		seen.Phases[phase] = span.to.Sub(span.from)
+		rest -= seen.Phases[phase]
+	}
+	seen.Phases[further] = rest
+	return seen, nil
+}
+
+// keep writes the times down for a later call.
+func (t *tester) keep(who spent, seen times) error {
+	content, err := json.Marshal(seen)
+	if err != nil {
+		return fmt.Errorf("keep the times: %w", err)
+	}
+	if err := os.WriteFile(t.kept(who), content, 0o644); err != nil {
+		return fmt.Errorf("keep the times: %w", err)
+	}
+	return nil
+}
+
+func (t *tester) kept(who spent) string {
+	return filepath.Join(t.site.Logs, "times-"+string(who)+".json")
+}
+
+// timesTable prints all three, phase by phase, when they have been measured.
+func (t *tester) timesTable(out io.Writer) error {
+	all := map[spent]times{}
+	for _, who := range []spent{byUpstream, byUs, byTree} {
+		content, err := os.ReadFile(t.kept(who))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the table of times: %w", err)
+		}
+		var seen times
+		if err := json.Unmarshal(content, &seen); err != nil {
+			return fmt.Errorf("the table of times: %w", err)
+		}
+		all[who] = seen
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "\nphase\tthe tree's work s\tgrenade.sh s\tthis suite s\trest of grenade.sh s\trest of this suite s\tratio\t")
+	line := func(name string, of func(times) time.Duration) {
+		tree, upstream, ours := of(all[byTree]), of(all[byUpstream]), of(all[byUs])
+		ratio := "–"
+		if rest := upstream - tree; rest > 0 {
+			ratio = fmt.Sprintf("%.2f", float64(ours-tree)/float64(rest))
+		}
+		fmt.Fprintf(table, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%s\t\n", name, tree.Seconds(), upstream.Seconds(), ours.Seconds(),
+			(upstream - tree).Seconds(), (ours - tree).Seconds(), ratio)
+	}
+	for _, phase := range phases() {
+		line(phase, func(seen times) time.Duration { return seen.Phases[phase] })
+	}
+	line("whole", func(seen times) time.Duration { return seen.Whole })
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("the table of times: %w", err)
+	}
+	return nil
+}
