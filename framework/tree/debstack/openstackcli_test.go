@@ -233,6 +233,7 @@ func TestOpenStackCommandServedIsLikeTheInstalledOne(t *testing.T) {
 		{name: "with hardly any environment", shell: `exec env -i LANG=C.UTF-8 "$c" report`},
 		{name: "in the locale C but for characters", args: []string{"report"}, env: []string{"LANG=C", "LC_TIME=POSIX", "LC_CTYPE=C.utf8"}},
 		{name: "in the locale C.UTF-8 for all", args: []string{"report"}, env: []string{"LANG=C", "LC_ALL=C.UTF-8"}},
+		{name: "with a variable of DevStack's", args: []string{"report"}, env: []string{"PYTHON3_VERSION=3.11"}},
 		{name: "in another time zone", args: []string{"report"}, env: []string{"TZ=Asia/Tokyo"}},
 		{name: "with another umask, priority, limits and processors", shell: `umask 027; ulimit -Sn 100; ulimit -c 0; ulimit -s 4096
 			exec nice -n 19 taskset 1 "$c" report priority`},
@@ -458,6 +459,19 @@ func TestOpenStackServerEndsWhenTheClientChanges(t *testing.T) {
 			g.Expect(f.server.ProcessState.ExitCode()).To(BeZero())
 		})
 	}
+}
+
+// Upstream's grenade.sh makes all of STACK_ROOT the caller's, where it is already.
+func TestOpenStackServerOutlivesAnOwnerWhoStays(t *testing.T) {
+	g := NewWithT(t)
+	f := newFakeClient(t).serve(t)
+	c := call{name: "owned anew", args: []string{"behave", "returns", "7"}}
+	g.Expect(f.run(t, c, f.command).how).To(Equal("exit status 7"))
+	before := f.served()
+	g.Expect(os.Chown(f.command, os.Getuid(), os.Getgid())).To(Succeed())
+	g.Expect(os.Chown(f.real, os.Getuid(), os.Getgid())).To(Succeed())
+	g.Expect(f.run(t, c, f.command).how).To(Equal("exit status 7"))
+	g.Expect(f.served()).To(Equal(before + 1))
 }
 
 func TestOpenStackServerRefusesWhatItCannotServe(t *testing.T) {

@@ -15,6 +15,8 @@ SO_PEERGROUPS = 59  # asm-generic/socket.h; the module socket has no name for it
 
 # What the C library and OpenSSL read by themselves, at moments that a fork of a running process has behind it.
 FOREIGN_PREFIXES = ("LD_", "PYTHON", "MALLOC_", "GLIBC_", "OPENSSL_")
+# DevStack's, which its functions export: no interpreter reads it (python(1), "ENVIRONMENT VARIABLES").
+OF_DEVSTACK = {"PYTHON3_VERSION"}
 FOREIGN = {"GCONV_PATH", "LOCPATH", "NLSPATH", "LANGUAGE"}
 # Locales that are C's, apart from how characters are written: nothing is translated, numbers and dates look the same.
 PLAIN_LOCALES = {"", "C", "POSIX", "C.UTF-8", "C.utf8"}
@@ -175,7 +177,7 @@ def environment_of(pid):
         name, equals, value = os.fsdecode(entry).partition("=")
         if not equals or not name or name in environment:
             raise Unlike("an environment that is no dictionary")
-        if name.startswith(FOREIGN_PREFIXES) or (name in FOREIGN and value):
+        if (name.startswith(FOREIGN_PREFIXES) and name not in OF_DEVSTACK) or (name in FOREIGN and value):
             raise Unlike(f"variable {name}")
         environment[name] = value
     check_locale(environment)

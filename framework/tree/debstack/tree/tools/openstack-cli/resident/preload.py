@@ -303,11 +303,13 @@ def watch(more):
 
 
 def mark_of(path):
+    """What changes when the file does. Not the time of its inode: whoever makes all of a directory his own again, as
+    upstream's grenade.sh does, changes nothing."""
     try:
         seen = os.stat(path)
     except OSError:
         return None
-    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino, seen.st_dev, seen.st_mode, seen.st_uid, seen.st_gid
 
 
 def open_descriptors():
