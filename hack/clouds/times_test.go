@@ -68,10 +68,16 @@ func TestARunsRowsAreAddedUpByPhase(t *testing.T) {
 		{"phase": "create", "project": "glance", "started": "2026-11-29T17:00:03Z", "duration_ns": 1500000000},
 		{"phase": "upgrade", "project": "cloud", "started": "2026-11-29T17:00:05Z", "duration_ns": 500000000},
 		{"phase": "upgrade", "project": "glance", "started": "2026-11-29T17:00:06Z", "duration_ns": 4000000000},
-		{"phase": "destroy", "project": "glance"}]}`), 0o600)).To(Succeed())
+		{"phase": "destroy", "project": "glance"}],
+	"timings": [
+		{"kind": "script", "name": "resources.sh", "phase": "create", "project": "keystone", "started": "2026-11-29T17:00:02Z", "duration_ns": 400000000},
+		{"kind": "api", "name": "native check", "phase": "create", "project": "keystone", "started": "2026-11-29T17:00:02.2Z", "duration_ns": 700000000},
+		{"kind": "api", "name": "native check", "phase": "create", "project": "glance", "started": "2026-11-29T17:00:03Z", "duration_ns": 1500000000},
+		{"kind": "stack.sh", "name": "keystone: start", "started": "2026-11-29T16:59:00Z", "duration_ns": 1500000000},
+		{"kind": "script", "name": "upgrade.sh", "phase": "upgrade", "project": "glance", "started": "2026-11-29T17:00:06Z", "duration_ns": 4000000000}]}`), 0o600)).To(Succeed())
 	seen, err := readReport(dir)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(seen).To(Equal(times{Whole: 10 * time.Second, Phases: map[string]time.Duration{
 		create: 2500 * time.Millisecond, prepare: 500 * time.Millisecond, upgrade: 4 * time.Second, further: 3 * time.Second,
-	}}))
+	}, Native: map[string]time.Duration{create: 2 * time.Second}}))
 }
