@@ -63,7 +63,7 @@ func ordered(t *testing.T, projects ...string) *Run {
 	t.Helper()
 	g := NewWithT(t)
 	root := t.TempDir()
-	settings := &config.Config{StackRoot: root, SaveDir: root + "/save", ResultsDir: root + "/results", VerifyResources: true, RunBase: true, RunTarget: true, Keep: config.KeepNever}
+	settings := &config.Config{StackRoot: root, SaveDir: root + "/save", ResultsDir: root + "/results", VerifyResources: true, RunBase: true, RunTarget: true, Keep: config.KeepNever, ServiceTimeout: time.Minute}
 	var found []plugins.Plugin
 	for _, project := range projects {
 		dir := filepath.Join(root, project)

@@ -51,24 +51,25 @@ func (r *Run) ownSettings() plugins.Settings {
 	return settings
 }
 
-// command runs what stands in the place of a plugin's script. It returns
+// command runs what stands in the place of a plugin's script, to the first that fails. It returns
 // *resources.NotChecked when nothing does.
 func (r *Run) command(ctx context.Context, cloud Foreign, row Row, name string) error {
 	instead, err := cloud.Script(row.Project, name)
 	if err != nil {
 		return fmt.Errorf("%s of %s: %w", name, row.Project, err)
 	}
-	if len(instead.Args) == 0 {
-		return &resources.NotChecked{Reason: instead.Missing}
+	for _, args := range instead.Commands {
+		began := time.Now()
+		_, err = cloud.Node().Run(ctx, node.Command{User: r.Config.StackUser, Command: exec.Command{
+			Args: args, Log: r.LogFile(row.Phase.ID, row.Project), Timeout: r.Config.ScriptTimeout, OnLine: r.progress.Waiting,
+		}})
+		r.took(row, report.Script, filepath.Base(args[0]), began)
+		if err != nil {
+			return err
+		}
 	}
-	began := time.Now()
-	_, err = cloud.Node().Run(ctx, node.Command{User: r.Config.StackUser, Command: exec.Command{
-		Args: instead.Args, Log: r.LogFile(row.Phase.ID, row.Project), Timeout: r.Config.ScriptTimeout,
-		Cookie: "GRENADE_SCRIPT=" + r.ID + "/" + row.Key(), OnLine: r.progress.Waiting,
-	}})
-	r.took(row, report.Script, filepath.Base(instead.Args[0]), began)
-	if err != nil {
-		return fmt.Errorf("in the place of %s: %w", name, err)
+	if instead.Missing != "" {
+		return &resources.NotChecked{Reason: instead.Missing}
 	}
 	return nil
 }
@@ -111,7 +112,7 @@ func (r *Run) commandAndProof(ctx context.Context, cloud Foreign, row Row, name 
 	return nil
 }
 
-// silentWithin is how long an API that was stopped may still answer.
+// silentWithin is how long an API that was stopped may still answer, where one may take as long to answer.
 const silentWithin = 10 * time.Second
 
 // proveSilent holds when nothing answers any more where the project's API was. What a
@@ -122,7 +123,7 @@ func (r *Run) proveSilent(ctx context.Context, project string) error {
 		return &resources.NotChecked{Reason: "where its API answers is not known"}
 	}
 	answered := func(status int) bool { return status < http.StatusInternalServerError }
-	return resources.WaitFor(ctx, resources.Wait{Object: project + "'s API at " + service.URL, Limit: silentWithin, Every: time.Second},
+	return resources.WaitFor(ctx, resources.Wait{Object: project + "'s API at " + service.URL, Limit: min(silentWithin, r.Config.ServiceTimeout), Every: time.Second},
 		func(ctx context.Context) (resources.Progress, error) {
 			err := probe.HTTP(ctx, service.URL, answered)
 			// A question that was cut short is no silence.

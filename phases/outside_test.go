@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -28,7 +29,7 @@ type foreignCloud struct {
 
 func (c foreignCloud) Script(_, name string) (tree.Script, error) {
 	if text, there := c.scripts[name]; there {
-		return tree.Script{Args: []string{"sh", "-ec", text}}, nil
+		return tree.Script{Commands: [][]string{{"sh", "-ec", text}}}, nil
 	}
 	return tree.Script{Missing: "there is no " + name}, nil
 }
@@ -106,6 +107,7 @@ func TestAStopFromOutsideMustSilenceTheAPI(t *testing.T) {
 			t.Cleanup(api.Close)
 			run, cloud := outside(t, map[string]string{"shutdown.sh": "echo stopped"})
 			cloud.url = api.URL
+			run.Config.ServiceTimeout = time.Second
 			settled := run.settle(ctx, Row{Phase: phaseOf(t, Shutdown), Project: "a"})
 			g.Expect(settled.Outcome).To(Equal(test.outcome), "%+v", settled)
 		})
@@ -143,4 +145,15 @@ func phaseOf(t *testing.T, id string) Phase {
 	phase, known := PhaseByID(id)
 	NewWithT(t).Expect(known).To(BeTrue())
 	return phase
+}
+
+func TestAnAPIMustAnswerWithinTheServiceTimeout(t *testing.T) {
+	g := NewWithT(t)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(api.Close)
+	run, cloud := outside(t, nil)
+	cloud.url, run.Config.ServiceTimeout = api.URL, 10*time.Millisecond
+	settled := run.settle(t.Context(), Row{Phase: phaseOf(t, VerifyBase), Project: "a"})
+	g.Expect(settled.Outcome).To(Equal(report.Failed))
+	g.Expect(settled.Failure.Message).To(And(ContainSubstring("status 503"), ContainSubstring("SERVICE_TIMEOUT")))
 }

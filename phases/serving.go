@@ -29,7 +29,7 @@ func (r *Run) verifyServing(ctx context.Context, project string, side config.Sid
 		return nil
 	}
 	if url != "" {
-		if err := probe.WaitHTTP(ctx, url, answers, r.progress.Waiting); err != nil {
+		if err := r.awaitAnswer(ctx, url); err != nil {
 			return fmt.Errorf("%s's API: %w", project, err)
 		}
 	}
@@ -75,6 +75,14 @@ func (r *Run) verifyServing(ctx context.Context, project string, side config.Sid
 		return &resources.NotChecked{Reason: fmt.Sprintf("its processes run the %s release's code; where its API answers is not known", side)}
 	}
 	return nil
+}
+
+// awaitAnswer waits for the API as long as SERVICE_TIMEOUT says.
+func (r *Run) awaitAnswer(ctx context.Context, url string) error {
+	limit := r.Config.ServiceTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("SERVICE_TIMEOUT, %s, is over", limit))
+	defer cancel()
+	return probe.WaitHTTP(ctx, url, answers, r.progress.Waiting)
 }
 
 // servers are those of the service's processes that serve its API; wrong says

@@ -48,6 +48,11 @@ func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
 	if err != nil {
 		return err
 	}
+	if s.config.Tree == config.OwnCloud {
+		if err := external.Check(s.config, selection.Closure); err != nil {
+			return fmt.Errorf("your cloud:\n%w", err)
+		}
+	}
 	if err := s.takeHost(ctx); err != nil {
 		return err
 	}

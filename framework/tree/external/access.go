@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -61,6 +62,15 @@ func scope(options gophercloud.AuthOptions) (project, domain string) {
 	return options.TenantName, options.DomainName
 }
 
+func accessOf(options gophercloud.AuthOptions, region string) tree.Access {
+	project, projectDomain := scope(options)
+	return tree.Access{
+		AuthURL: versioned(options.IdentityEndpoint), Region: region,
+		Username: options.Username, Password: options.Password, Project: project,
+		UserDomain: options.DomainName, ProjectDomain: projectDomain,
+	}
+}
+
 // cloudSeen is what the cloud said of itself.
 type cloudSeen struct {
 	Access tree.Access
@@ -77,6 +87,9 @@ func see(ctx context.Context, image string) (cloudSeen, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	provider, err := config.NewProviderClient(ctx, options, config.WithTLSConfig(certificates))
+	if gophercloud.ResponseCodeIs(err, http.StatusUnauthorized) {
+		return cloudSeen{}, tree.Setting(fmt.Errorf("log in at %s as %s: the cloud does not know these credentials: %w", options.IdentityEndpoint, options.Username, err))
+	}
 	if err != nil {
 		return cloudSeen{}, tree.Environment(fmt.Errorf("log in at %s as %s: %w", options.IdentityEndpoint, options.Username, err))
 	}
@@ -84,12 +97,7 @@ func see(ctx context.Context, image string) (cloudSeen, error) {
 	if err != nil {
 		return cloudSeen{}, tree.Environment(fmt.Errorf("catalog of %s: %w", options.IdentityEndpoint, err))
 	}
-	project, projectDomain := scope(options)
-	seen := cloudSeen{Endpoints: endpoints(catalog, region), Access: tree.Access{
-		AuthURL: versioned(options.IdentityEndpoint), Region: region,
-		Username: options.Username, Password: options.Password, Project: project,
-		UserDomain: options.DomainName, ProjectDomain: projectDomain,
-	}}
+	seen := cloudSeen{Endpoints: endpoints(catalog, region), Access: accessOf(options, region)}
 	if len(seen.Endpoints) == 0 {
 		return cloudSeen{}, tree.Setting(fmt.Errorf("the catalog of %s has no public endpoint of a service that is known here in region %q", options.IdentityEndpoint, region))
 	}
