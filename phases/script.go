@@ -121,7 +121,14 @@ func (r *Run) shelled(row Row) resources.Check {
 
 // nativeCloud is the cloud as the row's native check sees it.
 func (r *Run) nativeCloud(row Row) resources.Cloud {
-	access := r.cloud.Access()
+	seen := nativeView(r.cloud)
+	seen.Store, seen.Tag, seen.Log = r.store(row.Project), r.ID, r.log.For(row.Phase.ID, row.Project)
+	return seen
+}
+
+// nativeView is the cloud as native checks see it, without what is the run's.
+func nativeView(cloud Cloud) resources.Cloud {
+	access := cloud.Access()
 	return resources.Cloud{
 		AuthURL: access.AuthURL, Region: access.Region,
 		Admin: resources.Credentials{
@@ -129,8 +136,7 @@ func (r *Run) nativeCloud(row Row) resources.Cloud {
 			UserDomain: access.UserDomain, ProjectDomain: access.ProjectDomain,
 		},
 		PublicNetwork: access.PublicNetwork, GuestImage: access.GuestImage, GuestFlavor: access.GuestFlavor,
-		Node: r.cloud.Node(), Elsewhere: access.Elsewhere, Guestless: access.Guestless, Store: r.store(row.Project), Tag: r.ID,
-		Log: r.log.For(row.Phase.ID, row.Project),
+		Node: cloud.Node(), Elsewhere: access.Elsewhere, Guestless: access.Guestless,
 	}
 }
 

@@ -66,7 +66,7 @@ func (r *Run) Continues() bool {
 // begin removes what an earlier run left, and builds the base cloud.
 func (r *Run) begin(ctx context.Context) error {
 	r.progress.Waiting("removal of what an earlier run left")
-	if err := r.cloud.Dispose(ctx); err != nil {
+	if err := r.removeLeft(ctx); err != nil {
 		return fmt.Errorf("remove what an earlier run left: %w", err)
 	}
 	if err := r.clearSaveDir(); err != nil {
@@ -224,7 +224,7 @@ func (r *Run) open(fresh bool) error {
 	}
 	r.journal = journal
 	if err := journal.Record(Event{Kind: EventRun, State: StateStarted, PID: os.Getpid(), Results: r.ResultsDir(),
-		Scope: string(r.Selection.Scope), Filter: r.Selection.Asked}); err != nil {
+		Scope: string(r.Selection.Scope), Filter: r.Selection.Asked, Tree: r.Config.Tree}); err != nil {
 		return err
 	}
 	return journal.Record(Event{Kind: EventSetup, State: StateStarted})

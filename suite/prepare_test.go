@@ -261,10 +261,23 @@ func checkFlags(flags types.SuiteConfig) error {
 	return errors.Join(wrong...)
 }
 
-// checkOtherTree refuses a packaged cloud where a run before this one has left DevStack on this machine: only a run of that kind
-// knows how to remove it.
+// checkOtherTree refuses a packaged cloud where a run before this one has left DevStack on this machine, and any but a cloud of the
+// user's where it has left things in that: only a run of that kind knows how to remove them.
 func (s *suite) checkOtherTree() error {
-	if s.dryRun || s.config.Tree == config.Devstack {
+	if s.dryRun {
+		return nil
+	}
+	if s.config.Tree != config.OwnCloud {
+		previous, err := phases.PreviousRun(s.config.SaveDir)
+		if err != nil {
+			return err
+		}
+		if previous.InACloudOfYours() {
+			return &usageError{fmt.Sprintf("run %s has left things in a cloud of yours, and %s says which: make clean with GRENADE_TREE=external, and that cloud's credentials, removes them",
+				previous.ID, s.config.SaveDir)}
+		}
+	}
+	if s.config.Tree == config.Devstack {
 		return nil
 	}
 	left, err := devstack.Left(s.config)
