@@ -13,11 +13,10 @@ import (
 
 // removeLeft removes what an earlier run left: the cloud, or what is in it where it is not ours to remove.
 func (r *Run) removeLeft(ctx context.Context) error {
-	foreign, is := r.cloud.(Foreign)
-	if !is {
+	if r.foreign == nil {
 		return r.cloud.Dispose(ctx)
 	}
-	run, err := RemoveLeft(ctx, foreign, r.checks, r.Config.SaveDir)
+	run, err := RemoveLeft(ctx, r.foreign, r.checks, r.Config.SaveDir)
 	if run != "" && err == nil {
 		r.Note("removed what run %s had left in the cloud", run)
 	}

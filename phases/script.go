@@ -18,8 +18,8 @@ import (
 // says. It returns *resources.NotChecked when there is no such script, or when
 // all that it did was nothing.
 func (r *Run) script(ctx context.Context, row Row, name string, args ...string) error {
-	if foreign, is := r.cloud.(Foreign); is {
-		return r.command(ctx, foreign, row, name)
+	if r.foreign != nil {
+		return r.command(ctx, row, name)
 	}
 	plugin, known := r.Plan.Plugin(row.Project)
 	if !known {
@@ -97,13 +97,13 @@ func (r *Run) environ(row Row, side config.Side) map[string]string {
 		"SAVE_DIR":               r.Config.SaveDir,
 		"LOGDIR":                 r.scriptLogs(),
 		"STACK_ROOT":             r.Config.StackRoot,
-		"BASE_RELEASE_DIR":       filepath.Dir(r.cloud.TreeDir(config.Base)),
-		"TARGET_RELEASE_DIR":     filepath.Dir(r.cloud.TreeDir(config.Target)),
-		"BASE_DEVSTACK_DIR":      r.cloud.TreeDir(config.Base),
-		"TARGET_DEVSTACK_DIR":    r.cloud.TreeDir(config.Target),
+		"BASE_RELEASE_DIR":       filepath.Dir(r.trees.TreeDir(config.Base)),
+		"TARGET_RELEASE_DIR":     filepath.Dir(r.trees.TreeDir(config.Target)),
+		"BASE_DEVSTACK_DIR":      r.trees.TreeDir(config.Base),
+		"TARGET_DEVSTACK_DIR":    r.trees.TreeDir(config.Target),
 		"BASE_DEVSTACK_BRANCH":   r.Config.Base.Branch,
 		"TARGET_DEVSTACK_BRANCH": r.Config.Target.Branch,
-		"TOP_DIR":                r.cloud.TreeDir(side),
+		"TOP_DIR":                r.trees.TreeDir(side),
 	})
 	return environ
 }

@@ -49,7 +49,7 @@ func upgraded(t *testing.T, cloud *seenCloud, script string) report.Row {
 	g := NewWithT(t)
 	run := ordered(t, "a")
 	cloud.localCloud = localCloud{root: run.Config.StackRoot}
-	run.cloud = cloud
+	run.use(cloud, nil)
 	run.evidence["a"] = &ProjectEvidence{Before: []ProcessEvidence{{Process: probe.Process{Unit: "a", PID: 3, StartTime: 5}}}}
 	g.Expect(os.WriteFile(run.Config.StackRoot+"/a/upgrade.sh", []byte("#!/bin/bash\n"+script+"\n"), 0o755)).To(Succeed())
 	phase, _ := PhaseByID(UpgradePhase)
@@ -90,7 +90,7 @@ func TestWhoServesAnAPIBehindAWebServer(t *testing.T) {
 	run := ordered(t, "a")
 	cloud := &seenCloud{service: tree.Service{Name: "a", Units: []string{"a"}, Packages: []string{"a"}}, code: tree.Code{Package: "a", Version: "new"}}
 	cloud.localCloud = localCloud{root: run.Config.StackRoot}
-	run.cloud = cloud
+	run.use(cloud, nil)
 	phase, _ := PhaseByID(VerifyTarget)
 	verified := func() report.Row {
 		return run.settle(t.Context(), Row{Phase: phase, Project: "a"})

@@ -148,7 +148,9 @@ func (s *suite) newRun(ctx context.Context, id string, plan phases.Plan, selecti
 	options.Log = logger
 	options.Fetched = s.fetched
 	var err error
-	if options.Cloud, err = s.cloud(id, options.Progress.Waiting, redactor); err != nil {
+	if s.config.Tree == config.OwnCloud {
+		options.Foreign = external.NewCloud(external.Options{RunID: id, Config: s.config, Secrets: redactor})
+	} else if options.Trees, err = s.trees(id, options.Progress.Waiting, redactor); err != nil {
 		return err
 	}
 	memory, err := host.WatchMemory(ctx)
@@ -163,8 +165,8 @@ func (s *suite) newRun(ctx context.Context, id string, plan phases.Plan, selecti
 	return nil
 }
 
-// cloud is of the kind that GRENADE_TREE names.
-func (s *suite) cloud(id string, progress func(string), secrets *log.Redactor) (phases.Cloud, error) {
+// trees is a cloud with the kind of trees that GRENADE_TREE names.
+func (s *suite) trees(id string, progress func(string), secrets *log.Redactor) (phases.WithTrees, error) {
 	var checkouts []tree.Checkout
 	for _, plugin := range s.fetched {
 		checkouts = append(checkouts, plugin.Checkout())
@@ -173,9 +175,6 @@ func (s *suite) cloud(id string, progress func(string), secrets *log.Redactor) (
 		checkouts = append(checkouts, tree.Checkout{Dir: s.config.ProjectsDir, BaseDir: s.config.ProjectsDir, ReadOnly: true})
 	}
 	note := func(text string) { s.run.Note("%s", text) }
-	if s.config.Tree == config.OwnCloud {
-		return external.NewCloud(external.Options{RunID: id, Config: s.config, Secrets: secrets}), nil
-	}
 	if s.config.Tree == config.Devstack {
 		return devstack.NewCloud(devstack.Options{
 			RunID: id, Config: s.config, Progress: progress, Note: note, Secrets: secrets, Checkouts: checkouts,

@@ -10,7 +10,6 @@ import (
 	"grenade/framework/config"
 	"grenade/framework/exec"
 	"grenade/framework/node"
-	"grenade/framework/probe"
 	"grenade/framework/report"
 	"grenade/framework/tree"
 	"grenade/framework/tree/debstack"
@@ -156,42 +155,6 @@ func (c *Cloud) Requires(projects []string) ([]string, error) { return debstack.
 
 // Node is this machine, where the operator's commands run.
 func (c *Cloud) Node() node.Node { return c.node }
-
-// Compose has no tree to write to.
-func (c *Cloud) Compose(context.Context, config.Side, []tree.LocalrcLine) error { return nil }
-
-// Stack has nothing to build.
-func (c *Cloud) Stack(context.Context, string, func(string)) error { return nil }
-
-// PrepareTarget is part of the operator's own upgrade.
-func (c *Cloud) PrepareTarget(context.Context, string, func(string)) (tree.UnitReport, error) {
-	return tree.UnitReport{}, nil
-}
-
-// Smoke has no Tempest.
-func (c *Cloud) Smoke(context.Context, config.Side, string, string, func(string)) error {
-	return errors.New("a cloud that is seen from outside has no Tempest of ours")
-}
-
-// TreeDir is nowhere.
-func (c *Cloud) TreeDir(config.Side) string { return "" }
-
-// Root is nowhere.
-func (c *Cloud) Root(config.Side) string { return "" }
-
-// Packages are not seen.
-func (c *Cloud) Packages(context.Context, config.Side) (map[string]string, error) { return nil, nil }
-
-// Look sees nothing that Service does not say.
-func (c *Cloud) Look(context.Context) error { return nil }
-
-// Code is not seen.
-func (c *Cloud) Code(context.Context, tree.Service, []probe.Process) ([]tree.Code, error) {
-	return nil, nil
-}
-
-// Enabled names no services: settings are not run.
-func (c *Cloud) Enabled() []string { return nil }
 
 // CollectLogs has none: they are the operator's.
 func (c *Cloud) CollectLogs(context.Context, string) error { return nil }
