@@ -4,32 +4,36 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"grenade/resources/keystone/fakekeystone"
 )
 
-// fakeCloud starts a fake of somebody's cloud, a keystone alone: "fake-cloud dir [/v3]". What the operator's commands do to it,
+// fakeCloud starts a fake of somebody's cloud: "fake-cloud dir [/v3] [volumes]", a keystone, and with volumes a cinder that holds
+// nothing and is stopped by a file stopped-cinder. What the operator's commands do to it,
 // they do to files of the directory, whose path is in CLOUD (its address is in CLOUD_URL):
 //
 //   - stopped: nobody answers.
 //   - api: the version of the API that it offers.
 //   - change: a collection, an attribute and a value, which every object of the collection then has.
 //
-// The administrator's credentials are in the environment, as an openrc leaves them. The second argument follows the address in
+// The administrator's credentials are in the environment, as an openrc leaves them. With /v3 that follows keystone's address in
 // the catalog.
 func fakeCloud(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) < 1 || len(args) > 2 {
-		ts.Fatalf("usage: fake-cloud dir [/v3]")
+	if len(args) < 1 {
+		ts.Fatalf("usage: fake-cloud dir [/v3] [volumes]")
 	}
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o755))
 	options := fakekeystone.Options{Password: "the administrator's"}
-	if len(args) == 2 {
-		options.Endpoint = args[1]
+	if slices.Contains(args, "/v3") {
+		options.Endpoint = "/v3"
 	}
-	options.Before = func(fake *fakekeystone.Server) bool {
+	options.Volumes = slices.Contains(args, "volumes")
+	options.Before = func(fake *fakekeystone.Server, path string) bool {
 		if version, err := os.ReadFile(filepath.Join(dir, "api")); err == nil {
 			fake.Upgrade(string(bytes.TrimSpace(version)))
 		}
@@ -37,7 +41,11 @@ func fakeCloud(ts *testscript.TestScript, _ bool, args []string) {
 			words := bytes.SplitN(bytes.TrimSpace(change), []byte(" "), 3)
 			fake.Change(string(words[0]), string(words[1]), string(words[2]))
 		}
-		_, err := os.Stat(filepath.Join(dir, "stopped"))
+		stopped := "stopped"
+		if strings.HasPrefix(path, "/volume/") {
+			stopped = "stopped-cinder"
+		}
+		_, err := os.Stat(filepath.Join(dir, stopped))
 		return err != nil
 	}
 	fake := fakekeystone.New(options)

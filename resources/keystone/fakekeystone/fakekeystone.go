@@ -20,7 +20,9 @@ type Options struct {
 	// Endpoint is what follows URL in the catalog, "" or "/v3": clouds have either.
 	Endpoint string
 	// Before is called before each request. When it returns false, nobody answers: the connection breaks.
-	Before func(*Server) bool
+	Before func(f *Server, path string) bool
+	// Volumes puts a volume API into the catalog, at URL/volume, which holds nothing.
+	Volumes bool
 }
 
 // Server is the fake, at URL.
@@ -92,13 +94,17 @@ func (f *Server) Change(collection, attribute, value string) {
 
 // ServeHTTP answers.
 func (f *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f.options.Before != nil && !f.options.Before(f) {
+	if f.options.Before != nil && !f.options.Before(f, r.URL.Path) {
 		panic(http.ErrAbortHandler)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r.URL.Path == "/" {
 		reply(w, http.StatusMultipleChoices, map[string]any{"versions": map[string]any{"values": []any{f.versionDocument()}}})
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/volume/") {
+		reply(w, http.StatusOK, map[string]any{"volumes": []any{}, "snapshots": []any{}, "volume_types": []any{}, "backups": []any{}})
 		return
 	}
 	path := strings.Trim(strings.TrimPrefix(r.URL.Path, "/v3"), "/")
@@ -177,11 +183,17 @@ func (f *Server) versionDocument() map[string]any {
 	return map[string]any{"id": f.version, "status": "stable", "links": []any{map[string]any{"rel": "self", "href": f.URL + "/v3/"}}}
 }
 
-// catalog has the fake itself, and no other service.
 func (f *Server) catalog() []any {
-	return []any{map[string]any{"type": "identity", "name": "keystone", "id": "identity", "endpoints": []any{map[string]any{
-		"id": "public", "interface": "public", "region": "RegionOne", "region_id": "RegionOne", "url": f.URL + f.options.Endpoint,
-	}}}}
+	service := func(kind, name, url string) any {
+		return map[string]any{"type": kind, "name": name, "id": kind, "endpoints": []any{map[string]any{
+			"id": "public", "interface": "public", "region": "RegionOne", "region_id": "RegionOne", "url": f.URL + url,
+		}}}
+	}
+	services := []any{service("identity", "keystone", f.options.Endpoint)}
+	if f.options.Volumes {
+		services = append(services, service("volumev3", "cinderv3", "/volume/v3"))
+	}
+	return services
 }
 
 func (f *Server) collection(w http.ResponseWriter, r *http.Request, name string, body map[string]any) {
