@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"grenade/framework/config"
 	"grenade/framework/report"
 )
 
@@ -33,6 +34,8 @@ type Event struct {
 	Scope string `json:"selection,omitempty"`
 	// Filter is the user's label filter, on "run" events.
 	Filter string `json:"filter,omitempty"`
+	// Tree is GRENADE_TREE, on "run" events.
+	Tree config.Tree `json:"tree,omitempty"`
 }
 
 // The kinds of event and the states that are not a row's outcome.

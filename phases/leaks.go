@@ -148,10 +148,14 @@ func (r *Run) removeCloud(ctx context.Context) error {
 	if err := r.cloud.Dispose(ctx); err != nil {
 		return fmt.Errorf("remove the cloud: %w", err)
 	}
+	if r.foreign != nil && r.destroyFailed() {
+		// The run is not finished: who comes next removes what this one could not.
+		return &resources.NotChecked{Reason: "the cloud is somebody else's, and stays, and so does what could not be removed from it: make clean tries again"}
+	}
 	if err := r.journal.Record(Event{Kind: EventRun, State: StateFinished}); err != nil {
 		return err
 	}
-	if _, foreign := r.cloud.(Foreign); foreign {
+	if r.foreign != nil {
 		return &resources.NotChecked{Reason: "the cloud is somebody else's, and stays"}
 	}
 	return nil

@@ -26,7 +26,7 @@ import (
 
 // localCloud is a cloud whose node is this machine, and which holds nothing.
 type localCloud struct {
-	Cloud
+	WithTrees
 	root string
 }
 
@@ -63,7 +63,7 @@ func ordered(t *testing.T, projects ...string) *Run {
 	t.Helper()
 	g := NewWithT(t)
 	root := t.TempDir()
-	settings := &config.Config{StackRoot: root, SaveDir: root + "/save", ResultsDir: root + "/results", VerifyResources: true, RunBase: true, RunTarget: true, Keep: config.KeepNever}
+	settings := &config.Config{StackRoot: root, SaveDir: root + "/save", ResultsDir: root + "/results", VerifyResources: true, RunBase: true, RunTarget: true, Keep: config.KeepNever, ServiceTimeout: time.Minute}
 	var found []plugins.Plugin
 	for _, project := range projects {
 		dir := filepath.Join(root, project)
@@ -82,7 +82,7 @@ func ordered(t *testing.T, projects ...string) *Run {
 	})
 	g.Expect(err).NotTo(HaveOccurred())
 	run := New(Options{
-		ID: "test", Config: settings, Plan: plan, Selection: selection, Cloud: localCloud{root: root}, Log: silent{},
+		ID: "test", Config: settings, Plan: plan, Selection: selection, Trees: localCloud{root: root}, Log: silent{},
 		Redact: func(text string) string { return text }, Progress: report.NewProgress(report.ProgressOptions{Out: io.Discard}), Checks: func(resources.Cloud) map[string]resources.Check { return nil }, PeakMemory: func() int64 { return 0 },
 	})
 	g.Expect(run.open(true)).To(Succeed())

@@ -15,21 +15,9 @@ import (
 	"grenade/framework/node"
 	"grenade/framework/probe"
 	"grenade/framework/report"
-	"grenade/framework/tree"
 	"grenade/plugins"
 	"grenade/resources"
 )
-
-// Foreign is a cloud that is not ours: it has no trees, and nobody can look into it.
-// Its operator's commands stand in the place of plugins' scripts.
-type Foreign interface {
-	Cloud
-	// Script is what stands in the place of the project's script of that name.
-	Script(project, name string) (tree.Script, error)
-	// Version is which version of the project runs, as its operator tells; "" when he
-	// does not.
-	Version(ctx context.Context, project string) (string, error)
-}
 
 // ownSettings are what settings files would say: nobody runs them, since there is no
 // tree. A project that the cloud has not is none of the run's.
@@ -51,24 +39,25 @@ func (r *Run) ownSettings() plugins.Settings {
 	return settings
 }
 
-// command runs what stands in the place of a plugin's script. It returns
+// command runs what stands in the place of a plugin's script, to the first that fails. It returns
 // *resources.NotChecked when nothing does.
-func (r *Run) command(ctx context.Context, cloud Foreign, row Row, name string) error {
-	instead, err := cloud.Script(row.Project, name)
+func (r *Run) command(ctx context.Context, row Row, name string) error {
+	instead, err := r.foreign.Script(row.Project, name)
 	if err != nil {
 		return fmt.Errorf("%s of %s: %w", name, row.Project, err)
 	}
-	if len(instead.Args) == 0 {
-		return &resources.NotChecked{Reason: instead.Missing}
+	for _, args := range instead.Commands {
+		began := time.Now()
+		_, err = r.cloud.Node().Run(ctx, node.Command{User: r.Config.StackUser, Command: exec.Command{
+			Args: args, Log: r.LogFile(row.Phase.ID, row.Project), Timeout: r.Config.ScriptTimeout, OnLine: r.progress.Waiting,
+		}})
+		r.took(row, report.Script, filepath.Base(args[0]), began)
+		if err != nil {
+			return err
+		}
 	}
-	began := time.Now()
-	_, err = cloud.Node().Run(ctx, node.Command{User: r.Config.StackUser, Command: exec.Command{
-		Args: instead.Args, Log: r.LogFile(row.Phase.ID, row.Project), Timeout: r.Config.ScriptTimeout,
-		Cookie: "GRENADE_SCRIPT=" + r.ID + "/" + row.Key(), OnLine: r.progress.Waiting,
-	}})
-	r.took(row, report.Script, filepath.Base(instead.Args[0]), began)
-	if err != nil {
-		return fmt.Errorf("in the place of %s: %w", name, err)
+	if instead.Missing != "" {
+		return &resources.NotChecked{Reason: instead.Missing}
 	}
 	return nil
 }
@@ -77,8 +66,8 @@ func (r *Run) command(ctx context.Context, cloud Foreign, row Row, name string) 
 // outside: that a stopped API is silent, and that another version runs after the
 // upgrade. A command that is missing leaves the row unchecked, unless the version has
 // changed all the same: an operator may upgrade all of his cloud at once.
-func (r *Run) commandAndProof(ctx context.Context, cloud Foreign, row Row, name string, side config.Side) error {
-	ran := r.command(ctx, cloud, row, name)
+func (r *Run) commandAndProof(ctx context.Context, row Row, name string, side config.Side) error {
+	ran := r.command(ctx, row, name)
 	var nothing *resources.NotChecked
 	if ran != nil && !errors.As(ran, &nothing) {
 		return ran
@@ -92,7 +81,7 @@ func (r *Run) commandAndProof(ctx context.Context, cloud Foreign, row Row, name 
 	r.mu.Lock()
 	before := r.projectEvidence(row.Project).Version
 	r.mu.Unlock()
-	after, err := cloud.Version(ctx, row.Project)
+	after, err := r.foreign.Version(ctx, row.Project)
 	switch {
 	case err != nil:
 		return err
@@ -111,7 +100,7 @@ func (r *Run) commandAndProof(ctx context.Context, cloud Foreign, row Row, name 
 	return nil
 }
 
-// silentWithin is how long an API that was stopped may still answer.
+// silentWithin is how long an API that was stopped may still answer, where one may take as long to answer.
 const silentWithin = 10 * time.Second
 
 // proveSilent holds when nothing answers any more where the project's API was. What a
@@ -122,7 +111,7 @@ func (r *Run) proveSilent(ctx context.Context, project string) error {
 		return &resources.NotChecked{Reason: "where its API answers is not known"}
 	}
 	answered := func(status int) bool { return status < http.StatusInternalServerError }
-	return resources.WaitFor(ctx, resources.Wait{Object: project + "'s API at " + service.URL, Limit: silentWithin, Every: time.Second},
+	return resources.WaitFor(ctx, resources.Wait{Object: project + "'s API at " + service.URL, Limit: min(silentWithin, r.Config.ServiceTimeout), Every: time.Second},
 		func(ctx context.Context) (resources.Progress, error) {
 			err := probe.HTTP(ctx, service.URL, answered)
 			// A question that was cut short is no silence.
@@ -131,9 +120,9 @@ func (r *Run) proveSilent(ctx context.Context, project string) error {
 }
 
 // recordVersions writes down which versions run before anything is stopped.
-func (r *Run) recordVersions(ctx context.Context, cloud Foreign) error {
+func (r *Run) recordVersions(ctx context.Context) error {
 	for _, project := range r.settings.Order {
-		version, err := cloud.Version(ctx, project)
+		version, err := r.foreign.Version(ctx, project)
 		if err != nil {
 			return err
 		}
@@ -146,7 +135,7 @@ func (r *Run) recordVersions(ctx context.Context, cloud Foreign) error {
 
 // proveVersionsUntouched holds when the projects that are not part of the upgrade run
 // the version that they ran before.
-func (r *Run) proveVersionsUntouched(ctx context.Context, cloud Foreign) error {
+func (r *Run) proveVersionsUntouched(ctx context.Context) error {
 	var changed []string
 	compared := 0
 	for _, project := range r.settings.Order {
@@ -156,7 +145,7 @@ func (r *Run) proveVersionsUntouched(ctx context.Context, cloud Foreign) error {
 		if before == "" || slices.Contains(r.Selection.Projects, project) {
 			continue
 		}
-		now, err := cloud.Version(ctx, project)
+		now, err := r.foreign.Version(ctx, project)
 		if err != nil {
 			return err
 		}

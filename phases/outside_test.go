@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -28,7 +29,7 @@ type foreignCloud struct {
 
 func (c foreignCloud) Script(_, name string) (tree.Script, error) {
 	if text, there := c.scripts[name]; there {
-		return tree.Script{Args: []string{"sh", "-ec", text}}, nil
+		return tree.Script{Commands: [][]string{{"sh", "-ec", text}}}, nil
 	}
 	return tree.Script{Missing: "there is no " + name}, nil
 }
@@ -51,7 +52,7 @@ func outside(t *testing.T, scripts map[string]string) (*Run, *foreignCloud) {
 	run := ordered(t, "a")
 	cloud := foreignCloud{localCloud: localCloud{root: run.Config.StackRoot}, scripts: scripts, version: run.Config.StackRoot + "/version"}
 	NewWithT(t).Expect(os.WriteFile(cloud.version, []byte("1.0"), 0o600)).To(Succeed())
-	run.cloud = &cloud
+	run.use(nil, &cloud)
 	run.settings = run.ownSettings()
 	return run, &cloud
 }
@@ -81,7 +82,7 @@ func TestAnUpgradeFromOutsideIsProvedByItsVersion(t *testing.T) {
 			if test.unversion {
 				g.Expect(os.Remove(cloud.version)).To(Succeed())
 			}
-			g.Expect(run.recordVersions(ctx, cloud)).To(Succeed())
+			g.Expect(run.recordVersions(ctx)).To(Succeed())
 			if test.command == "-" {
 				g.Expect(os.WriteFile(cloud.version, []byte("2.0"), 0o600)).To(Succeed())
 			}
@@ -106,6 +107,7 @@ func TestAStopFromOutsideMustSilenceTheAPI(t *testing.T) {
 			t.Cleanup(api.Close)
 			run, cloud := outside(t, map[string]string{"shutdown.sh": "echo stopped"})
 			cloud.url = api.URL
+			run.Config.ServiceTimeout = time.Second
 			settled := run.settle(ctx, Row{Phase: phaseOf(t, Shutdown), Project: "a"})
 			g.Expect(settled.Outcome).To(Equal(test.outcome), "%+v", settled)
 		})
@@ -115,7 +117,7 @@ func TestAStopFromOutsideMustSilenceTheAPI(t *testing.T) {
 func TestWhatACloudOfSomebodyElsesHasNotIsNoneOfTheRuns(t *testing.T) {
 	g := NewWithT(t)
 	run := ordered(t, "a", "gone")
-	run.cloud = &foreignCloud{localCloud: localCloud{root: run.Config.StackRoot}}
+	run.use(nil, &foreignCloud{localCloud: localCloud{root: run.Config.StackRoot}})
 	settings := run.ownSettings()
 	g.Expect(settings.Order).To(Equal([]string{"a"}))
 	g.Expect(settings.Dropped).To(HaveKey("gone"))
@@ -126,16 +128,17 @@ func TestVersionsOfOtherProjectsMustStay(t *testing.T) {
 	run := ordered(t, "a", "b")
 	cloud := &foreignCloud{localCloud: localCloud{root: run.Config.StackRoot}, version: run.Config.StackRoot + "/version"}
 	g.Expect(os.WriteFile(cloud.version, []byte("1.0"), 0o600)).To(Succeed())
-	run.cloud, run.settings = cloud, run.ownSettings()
+	run.use(nil, cloud)
+	run.settings = run.ownSettings()
 	run.settings.Order = []string{"a", "b"}
 	run.Selection.Projects = []string{"a"}
-	g.Expect(run.recordVersions(ctx, cloud)).To(Succeed())
-	g.Expect(run.proveVersionsUntouched(ctx, cloud)).To(Succeed())
+	g.Expect(run.recordVersions(ctx)).To(Succeed())
+	g.Expect(run.proveVersionsUntouched(ctx)).To(Succeed())
 	g.Expect(os.WriteFile(cloud.version, []byte("2.0"), 0o600)).To(Succeed())
-	g.Expect(run.proveVersionsUntouched(ctx, cloud)).To(MatchError(ContainSubstring("not part of this upgrade were touched")))
+	g.Expect(run.proveVersionsUntouched(ctx)).To(MatchError(ContainSubstring("not part of this upgrade were touched")))
 	run.Selection.Projects = []string{"a", "b"}
 	var nothing *resources.NotChecked
-	g.Expect(errors.As(run.proveVersionsUntouched(ctx, cloud), &nothing)).To(BeTrue())
+	g.Expect(errors.As(run.proveVersionsUntouched(ctx), &nothing)).To(BeTrue())
 }
 
 func phaseOf(t *testing.T, id string) Phase {
@@ -143,4 +146,15 @@ func phaseOf(t *testing.T, id string) Phase {
 	phase, known := PhaseByID(id)
 	NewWithT(t).Expect(known).To(BeTrue())
 	return phase
+}
+
+func TestAnAPIMustAnswerWithinTheServiceTimeout(t *testing.T) {
+	g := NewWithT(t)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(api.Close)
+	run, cloud := outside(t, nil)
+	cloud.url, run.Config.ServiceTimeout = api.URL, 10*time.Millisecond
+	settled := run.settle(t.Context(), Row{Phase: phaseOf(t, VerifyBase), Project: "a"})
+	g.Expect(settled.Outcome).To(Equal(report.Failed))
+	g.Expect(settled.Failure.Message).To(And(ContainSubstring("status 503"), ContainSubstring("SERVICE_TIMEOUT")))
 }

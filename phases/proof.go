@@ -44,15 +44,15 @@ func (r *Run) recordBefore(ctx context.Context) error {
 // is what counts. Only where nothing can be proved, for want of a unit that the
 // tree knows, does such a script leave the row unchecked.
 func (r *Run) scriptAndProof(ctx context.Context, row Row, script string, side config.Side, prove func(context.Context, tree.Service) error) error {
-	if foreign, is := r.cloud.(Foreign); is {
-		return r.commandAndProof(ctx, foreign, row, script, side)
+	if r.foreign != nil {
+		return r.commandAndProof(ctx, row, script, side)
 	}
 	err := r.script(ctx, row, script)
 	var nothing *resources.NotChecked
 	if err != nil && !errors.As(err, &nothing) {
 		return err
 	}
-	if err := r.cloud.Look(ctx); err != nil {
+	if err := r.trees.Look(ctx); err != nil {
 		return fmt.Errorf("what runs after %s: %w", script, err)
 	}
 	service, known := r.cloud.Service(row.Project, side)
@@ -85,7 +85,7 @@ func (r *Run) proveUpgraded(ctx context.Context, service tree.Service) error {
 	if err := r.saveState(); err != nil {
 		return err
 	}
-	versions, err := r.cloud.Packages(ctx, config.Target)
+	versions, err := r.trees.Packages(ctx, config.Target)
 	if err != nil {
 		return fmt.Errorf("the target's package versions: %w", err)
 	}
@@ -108,7 +108,7 @@ func (r *Run) proveUpgraded(ctx context.Context, service tree.Service) error {
 		}
 	}
 	for _, process := range after {
-		if reason := notUpgraded(process, before, r.cloud.Root(config.Target), versions); reason != "" {
+		if reason := notUpgraded(process, before, r.trees.Root(config.Target), versions); reason != "" {
 			wrong = append(wrong, describeEvidence(process)+": "+reason)
 		} else if process.Unknown != "" {
 			unknown = append(unknown, describe(process.Process)+": "+process.Unknown)
@@ -121,7 +121,7 @@ func (r *Run) proveUpgraded(ctx context.Context, service tree.Service) error {
 		return &Unmet{
 			What: fmt.Sprintf("%s was not upgraded, although its upgrade.sh did not fail", project),
 			Want: fmt.Sprintf("only new processes, with their root in %s and the target's %s",
-				r.cloud.Root(config.Target), packageVersions(service, versions)),
+				r.trees.Root(config.Target), packageVersions(service, versions)),
 			Saw: strings.Join(wrong, "\n"),
 		}
 	}
@@ -178,7 +178,7 @@ func (r *Run) processes(ctx context.Context, project string, side config.Side) (
 			processes = append(processes, process)
 		}
 	}
-	code, err := r.cloud.Code(ctx, service, processes)
+	code, err := r.trees.Code(ctx, service, processes)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the code that %s runs from: %w", project, err)
 	}

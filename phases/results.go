@@ -70,7 +70,10 @@ func (r *Run) side(ctx context.Context, side config.Side) report.Side {
 		release = r.Config.Target
 	}
 	described := report.Side{Release: release.Name, Branch: release.Branch, Suite: release.Suite, Packages: map[string]string{}}
-	versions, err := r.cloud.Packages(ctx, side)
+	if r.foreign != nil {
+		return described
+	}
+	versions, err := r.trees.Packages(ctx, side)
 	if err != nil {
 		return described
 	}

@@ -26,7 +26,11 @@ type Run struct {
 	Selection Selection
 	Ledger    *Ledger
 
-	cloud    Cloud
+	// cloud is the cloud under test; it is one of the two, and the other is nil.
+	cloud   Cloud
+	trees   WithTrees
+	foreign Foreign
+
 	checks   NativeChecks
 	journal  *Journal
 	log      Logger
@@ -106,9 +110,11 @@ type Options struct {
 	Config    *config.Config
 	Plan      Plan
 	Selection Selection
-	Cloud     Cloud
-	Checks    NativeChecks
-	Log       Logger
+	// Trees or Foreign is the cloud under test.
+	Trees   WithTrees
+	Foreign Foreign
+	Checks  NativeChecks
+	Log     Logger
 	// Redact hides secrets in whatever is published.
 	Redact   func(string) string
 	Progress *report.Progress
@@ -125,13 +131,11 @@ func New(options Options) *Run {
 	for _, row := range options.Selection.Rows {
 		selected[row.Key()] = true
 	}
-	return &Run{
+	run := &Run{
 		ID:         options.ID,
 		Config:     options.Config,
 		Plan:       options.Plan,
 		Selection:  options.Selection,
-		Ledger:     NewLedger(options.Cloud.Requires),
-		cloud:      options.Cloud,
 		checks:     options.Checks,
 		log:        options.Log,
 		redact:     options.Redact,
@@ -148,6 +152,17 @@ func New(options Options) *Run {
 		witnesses:  map[string][]witness{},
 		tests:      map[string][]report.Test{},
 	}
+	run.use(options.Trees, options.Foreign)
+	return run
+}
+
+// use has the run be about one of the two.
+func (r *Run) use(trees WithTrees, foreign Foreign) {
+	r.trees, r.foreign = trees, foreign
+	if r.cloud = foreign; foreign == nil {
+		r.cloud = trees
+	}
+	r.Ledger = NewLedger(r.cloud.Requires)
 }
 
 // ResultsDir is where the run's results go.

@@ -18,8 +18,8 @@ import (
 // says. It returns *resources.NotChecked when there is no such script, or when
 // all that it did was nothing.
 func (r *Run) script(ctx context.Context, row Row, name string, args ...string) error {
-	if foreign, is := r.cloud.(Foreign); is {
-		return r.command(ctx, foreign, row, name)
+	if r.foreign != nil {
+		return r.command(ctx, row, name)
 	}
 	plugin, known := r.Plan.Plugin(row.Project)
 	if !known {
@@ -97,13 +97,13 @@ func (r *Run) environ(row Row, side config.Side) map[string]string {
 		"SAVE_DIR":               r.Config.SaveDir,
 		"LOGDIR":                 r.scriptLogs(),
 		"STACK_ROOT":             r.Config.StackRoot,
-		"BASE_RELEASE_DIR":       filepath.Dir(r.cloud.TreeDir(config.Base)),
-		"TARGET_RELEASE_DIR":     filepath.Dir(r.cloud.TreeDir(config.Target)),
-		"BASE_DEVSTACK_DIR":      r.cloud.TreeDir(config.Base),
-		"TARGET_DEVSTACK_DIR":    r.cloud.TreeDir(config.Target),
+		"BASE_RELEASE_DIR":       filepath.Dir(r.trees.TreeDir(config.Base)),
+		"TARGET_RELEASE_DIR":     filepath.Dir(r.trees.TreeDir(config.Target)),
+		"BASE_DEVSTACK_DIR":      r.trees.TreeDir(config.Base),
+		"TARGET_DEVSTACK_DIR":    r.trees.TreeDir(config.Target),
 		"BASE_DEVSTACK_BRANCH":   r.Config.Base.Branch,
 		"TARGET_DEVSTACK_BRANCH": r.Config.Target.Branch,
-		"TOP_DIR":                r.cloud.TreeDir(side),
+		"TOP_DIR":                r.trees.TreeDir(side),
 	})
 	return environ
 }
@@ -121,7 +121,14 @@ func (r *Run) shelled(row Row) resources.Check {
 
 // nativeCloud is the cloud as the row's native check sees it.
 func (r *Run) nativeCloud(row Row) resources.Cloud {
-	access := r.cloud.Access()
+	seen := nativeView(r.cloud)
+	seen.Store, seen.Tag, seen.Log = r.store(row.Project), r.ID, r.log.For(row.Phase.ID, row.Project)
+	return seen
+}
+
+// nativeView is the cloud as native checks see it, without what is the run's.
+func nativeView(cloud Cloud) resources.Cloud {
+	access := cloud.Access()
 	return resources.Cloud{
 		AuthURL: access.AuthURL, Region: access.Region,
 		Admin: resources.Credentials{
@@ -129,8 +136,7 @@ func (r *Run) nativeCloud(row Row) resources.Cloud {
 			UserDomain: access.UserDomain, ProjectDomain: access.ProjectDomain,
 		},
 		PublicNetwork: access.PublicNetwork, GuestImage: access.GuestImage, GuestFlavor: access.GuestFlavor,
-		Node: r.cloud.Node(), Elsewhere: access.Elsewhere, Guestless: access.Guestless, Store: r.store(row.Project), Tag: r.ID,
-		Log: r.log.For(row.Phase.ID, row.Project),
+		Node: cloud.Node(), Elsewhere: access.Elsewhere, Guestless: access.Guestless,
 	}
 }
 

@@ -17,8 +17,10 @@ import (
 // runs the side's code: whoever listens on its port, or where a web server
 // stands before it all processes of its units.
 func (r *Run) verifyServing(ctx context.Context, project string, side config.Side) error {
-	if err := r.cloud.Look(ctx); err != nil {
-		return fmt.Errorf("what runs for %s: %w", project, err)
+	if r.trees != nil {
+		if err := r.trees.Look(ctx); err != nil {
+			return fmt.Errorf("what runs for %s: %w", project, err)
+		}
 	}
 	service, known := r.cloud.Service(project, side)
 	url := service.URL
@@ -29,7 +31,7 @@ func (r *Run) verifyServing(ctx context.Context, project string, side config.Sid
 		return nil
 	}
 	if url != "" {
-		if err := probe.WaitHTTP(ctx, url, answers, r.progress.Waiting); err != nil {
+		if err := r.awaitAnswer(ctx, url); err != nil {
 			return fmt.Errorf("%s's API: %w", project, err)
 		}
 	}
@@ -40,7 +42,7 @@ func (r *Run) verifyServing(ctx context.Context, project string, side config.Sid
 	if err != nil {
 		return err
 	}
-	versions, err := r.cloud.Packages(ctx, side)
+	versions, err := r.trees.Packages(ctx, side)
 	if err != nil {
 		return fmt.Errorf("the %s side's package versions: %w", side, err)
 	}
@@ -53,7 +55,7 @@ func (r *Run) verifyServing(ctx context.Context, project string, side config.Sid
 		switch {
 		case process.Unknown != "":
 			unknown = append(unknown, describe(process.Process)+": "+process.Unknown)
-		case process.Root != r.cloud.Root(side) || process.Version == "" || process.Version != versions[process.Package]:
+		case process.Root != r.trees.Root(side) || process.Version == "" || process.Version != versions[process.Package]:
 			wrong = append(wrong, describeEvidence(process))
 		}
 	}
@@ -64,7 +66,7 @@ func (r *Run) verifyServing(ctx context.Context, project string, side config.Sid
 		}
 		return &Unmet{
 			What: fmt.Sprintf("%s is not served by the %s release", what, side),
-			Want: fmt.Sprintf("a process of the units %s, root %s, %s", strings.Join(service.Units, " "), r.cloud.Root(side), packageVersions(service, versions)),
+			Want: fmt.Sprintf("a process of the units %s, root %s, %s", strings.Join(service.Units, " "), r.trees.Root(side), packageVersions(service, versions)),
 			Saw:  strings.Join(wrong, "\n"),
 		}
 	}
@@ -75,6 +77,14 @@ func (r *Run) verifyServing(ctx context.Context, project string, side config.Sid
 		return &resources.NotChecked{Reason: fmt.Sprintf("its processes run the %s release's code; where its API answers is not known", side)}
 	}
 	return nil
+}
+
+// awaitAnswer waits for the API as long as SERVICE_TIMEOUT says.
+func (r *Run) awaitAnswer(ctx context.Context, url string) error {
+	limit := r.Config.ServiceTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("SERVICE_TIMEOUT, %s, is over", limit))
+	defer cancel()
+	return probe.WaitHTTP(ctx, url, answers, r.progress.Waiting)
 }
 
 // servers are those of the service's processes that serve its API; wrong says

@@ -66,7 +66,7 @@ func (r *Run) Continues() bool {
 // begin removes what an earlier run left, and builds the base cloud.
 func (r *Run) begin(ctx context.Context) error {
 	r.progress.Waiting("removal of what an earlier run left")
-	if err := r.cloud.Dispose(ctx); err != nil {
+	if err := r.removeLeft(ctx); err != nil {
 		return fmt.Errorf("remove what an earlier run left: %w", err)
 	}
 	if err := r.clearSaveDir(); err != nil {
@@ -98,7 +98,7 @@ func (r *Run) begin(ctx context.Context) error {
 	if err := r.cloud.Start(ctx, r.Selection.Closure); err != nil {
 		return err
 	}
-	if _, foreign := r.cloud.(Foreign); foreign {
+	if r.foreign != nil {
 		r.settings = r.ownSettings()
 		return r.saveState()
 	}
@@ -109,14 +109,14 @@ func (r *Run) begin(ctx context.Context) error {
 		return err
 	}
 	for _, side := range []config.Side{config.Base, config.Target} {
-		if err := r.cloud.Compose(ctx, side, r.settings.Localrc[side]); err != nil {
+		if err := r.trees.Compose(ctx, side, r.settings.Localrc[side]); err != nil {
 			return fmt.Errorf("local.conf of the %s tree: %w", side, err)
 		}
 	}
 	if err := r.saveState(); err != nil {
 		return err
 	}
-	if err := r.cloud.Stack(ctx, r.LogFile(SetupRow, CloudProject), r.progress.Waiting); err != nil {
+	if err := r.trees.Stack(ctx, r.LogFile(SetupRow, CloudProject), r.progress.Waiting); err != nil {
 		return fmt.Errorf("stack.sh of the %s tree: %w", config.Base, err)
 	}
 	return r.postStack(ctx)
@@ -224,7 +224,7 @@ func (r *Run) open(fresh bool) error {
 	}
 	r.journal = journal
 	if err := journal.Record(Event{Kind: EventRun, State: StateStarted, PID: os.Getpid(), Results: r.ResultsDir(),
-		Scope: string(r.Selection.Scope), Filter: r.Selection.Asked}); err != nil {
+		Scope: string(r.Selection.Scope), Filter: r.Selection.Asked, Tree: r.Config.Tree}); err != nil {
 		return err
 	}
 	return journal.Record(Event{Kind: EventSetup, State: StateStarted})
@@ -265,10 +265,10 @@ func (r *Run) clearSaveDir() error {
 func (r *Run) loadSettings(ctx context.Context) error {
 	r.progress.Waiting("the plugins' settings")
 	environ := r.environ(Row{Project: SetupRow}, config.Target)
-	environ["ENABLED_SERVICES"] = strings.Join(r.cloud.Enabled(), ",")
+	environ["ENABLED_SERVICES"] = strings.Join(r.trees.Enabled(), ",")
 	settings, err := plugins.LoadSettings(ctx, r.cloud.Node(), plugins.SettingsInput{
 		Plugins: r.Plan.Plugins, External: plugins.UpgradeDirs(r.Config.Plugins), GrenadeDir: r.GrenadeDir(), ProjectsDir: r.Config.ProjectsDir,
-		User: r.Config.StackUser, SaveDir: r.Config.SaveDir, TopDir: r.cloud.TreeDir(config.Target), Environ: environ,
+		User: r.Config.StackUser, SaveDir: r.Config.SaveDir, TopDir: r.trees.TreeDir(config.Target), Environ: environ,
 		Log: r.LogFile(SetupRow, "settings"), Timeout: r.Config.ScriptTimeout,
 	})
 	if err != nil {

@@ -21,11 +21,11 @@ import (
 // down what runs, and begins to ping what must answer from now on.
 func (r *Run) shutdown(ctx context.Context, row Row) error {
 	if row.Cloud() {
-		if foreign, is := r.cloud.(Foreign); is {
-			if err := r.recordVersions(ctx, foreign); err != nil {
-				return err
-			}
-		} else if err := r.recordBefore(ctx); err != nil {
+		record := r.recordBefore
+		if r.foreign != nil {
+			record = r.recordVersions
+		}
+		if err := record(ctx); err != nil {
 			return err
 		}
 		return r.watchWitnesses(ctx)

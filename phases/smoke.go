@@ -29,7 +29,7 @@ func (r *Run) smoke(ctx context.Context, row Row, side config.Side) error {
 		return fmt.Errorf("results of an earlier Tempest: %w", err)
 	}
 	began := time.Now()
-	ended := r.cloud.Smoke(ctx, side, results, r.LogFile(row.Phase.ID, row.Project), r.progress.Waiting)
+	ended := r.trees.Smoke(ctx, side, results, r.LogFile(row.Phase.ID, row.Project), r.progress.Waiting)
 	r.took(row, report.Script, "tempest", began)
 	tests, err := report.ReadTests(results)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 // snapshot saves what the project would need to go back: by the plugin's own
 // snapshot.sh if it has one, else its databases and configuration.
 func (r *Run) snapshot(ctx context.Context, row Row) error {
-	if foreign, is := r.cloud.(Foreign); is {
-		return r.command(ctx, foreign, row, "snapshot.sh")
+	if r.foreign != nil {
+		return r.command(ctx, row, "snapshot.sh")
 	}
 	plugin, _ := r.Plan.Plugin(row.Project)
 	state, err := plugins.StateOf(plugin.Script("snapshot.sh"))

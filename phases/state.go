@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"grenade/framework/config"
 	"grenade/framework/report"
 	"grenade/plugins"
 )
@@ -119,6 +120,13 @@ type Previous struct {
 	Finished bool
 	// PID is the process that drove it last.
 	PID int
+	// Tree is its GRENADE_TREE.
+	Tree config.Tree
+}
+
+// InACloudOfYours tells whether things that it made may still be in a cloud that is not ours to remove.
+func (p *Previous) InACloudOfYours() bool {
+	return p != nil && !p.Finished && p.Tree == config.OwnCloud
 }
 
 // PreviousRun returns the run that the journal in saveDir is about, nil when
@@ -136,7 +144,7 @@ func PreviousRun(saveDir string) (*Previous, error) {
 		previous.ID = event.Run
 		switch event.State {
 		case StateStarted:
-			previous.PID, previous.Finished = event.PID, false
+			previous.PID, previous.Tree, previous.Finished = event.PID, event.Tree, false
 		case StateFinished:
 			previous.Finished = true
 		}

@@ -58,7 +58,7 @@ func upgraded(t *testing.T, cloud *seenCloud, script string) report.Row {
 	g := NewWithT(t)
 	run := ordered(t, "a")
 	cloud.localCloud = localCloud{root: run.Config.StackRoot}
-	run.cloud = cloud
+	run.use(cloud, nil)
 	run.evidence["a"] = &ProjectEvidence{Before: []ProcessEvidence{{Process: probe.Process{Unit: "a", PID: 3, StartTime: 5}}}}
 	g.Expect(os.WriteFile(run.Config.StackRoot+"/a/upgrade.sh", []byte("#!/bin/bash\n"+script+"\n"), 0o755)).To(Succeed())
 	phase, _ := PhaseByID(UpgradePhase)
@@ -99,7 +99,7 @@ func TestWhoServesAnAPIBehindAWebServer(t *testing.T) {
 	run := ordered(t, "a")
 	cloud := &seenCloud{service: tree.Service{Name: "a", Units: []string{"a"}, Packages: []string{"a"}}, code: tree.Code{Package: "a", Version: "new"}}
 	cloud.localCloud = localCloud{root: run.Config.StackRoot}
-	run.cloud = cloud
+	run.use(cloud, nil)
 	phase, _ := PhaseByID(VerifyTarget)
 	verified := func() report.Row {
 		return run.settle(t.Context(), Row{Phase: phase, Project: "a"})
@@ -129,7 +129,7 @@ func TestWhatRunsOnAfterShutdown(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			g := NewWithT(t)
 			run := ordered(t, "a")
-			run.cloud = &seenCloud{localCloud: localCloud{root: run.Config.StackRoot}, service: tree.Service{Name: "a", Units: []string{"a"}}}
+			run.use(&seenCloud{localCloud: localCloud{root: run.Config.StackRoot}, service: tree.Service{Name: "a", Units: []string{"a"}}}, nil)
 			if test.script != "" {
 				g.Expect(os.WriteFile(run.Config.StackRoot+"/a/shutdown.sh", []byte("#!/bin/bash\n"+test.script+"\n"), 0o755)).To(Succeed())
 			}
@@ -149,10 +149,10 @@ func TestWhatRunsOnAfterShutdown(t *testing.T) {
 func TestAnOldProcessOutsideItsUnitIsNoUpgrade(t *testing.T) {
 	g := NewWithT(t)
 	run := ordered(t, "a")
-	run.cloud = &seenCloud{
+	run.use(&seenCloud{
 		localCloud: localCloud{root: run.Config.StackRoot}, service: tree.Service{Name: "a", Units: []string{"a"}, Packages: []string{"a"}},
 		code: tree.Code{Package: "a", Version: "new"}, strays: "process\t\t3\t5\t/usr/bin/python3\t/\tpython3 old\n",
-	}
+	}, nil)
 	run.evidence["a"] = &ProjectEvidence{Before: []ProcessEvidence{{Process: probe.Process{Unit: "a", PID: 3, StartTime: 5}}}}
 	g.Expect(os.WriteFile(run.Config.StackRoot+"/a/upgrade.sh", []byte("#!/bin/bash\n"+work+"\n"), 0o755)).To(Succeed())
 	phase, _ := PhaseByID(UpgradePhase)

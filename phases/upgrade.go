@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"grenade/framework/config"
+	"grenade/resources"
 )
 
 // upgrade runs the project's upgrade.sh, and holds when the target release's
@@ -17,13 +18,16 @@ func (r *Run) upgrade(ctx context.Context, row Row) error {
 		if err := r.watchWitnesses(ctx); err != nil {
 			return err
 		}
+		if r.foreign != nil {
+			return &resources.NotChecked{Reason: "the operator's own upgrade makes the target's code available"}
+		}
 		return r.prepareTarget(ctx, row)
 	}
 	return r.scriptAndProof(ctx, row, "upgrade.sh", config.Target, r.proveUpgraded)
 }
 
 func (r *Run) prepareTarget(ctx context.Context, row Row) error {
-	units, err := r.cloud.PrepareTarget(ctx, r.LogFile(row.Phase.ID, row.Project), r.progress.Waiting)
+	units, err := r.trees.PrepareTarget(ctx, r.LogFile(row.Phase.ID, row.Project), r.progress.Waiting)
 	if err != nil {
 		return fmt.Errorf("prepare the %s tree: %w", config.Target, err)
 	}

@@ -35,8 +35,8 @@ func (r *Run) verifyTarget(ctx context.Context, row Row) error {
 // proveUntouched holds when the processes of every project in the cloud that
 // the selection does not upgrade are those that ran before.
 func (r *Run) proveUntouched(ctx context.Context) error {
-	if foreign, is := r.cloud.(Foreign); is {
-		return r.proveVersionsUntouched(ctx, foreign)
+	if r.foreign != nil {
+		return r.proveVersionsUntouched(ctx)
 	}
 	var changed []string
 	for _, project := range r.Selection.Closure {

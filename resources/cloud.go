@@ -177,15 +177,9 @@ func (c Cloud) Identity(provider *gophercloud.ProviderClient) (*gophercloud.Serv
 func (c Cloud) Service(provider *gophercloud.ProviderClient, serviceType, version string) (*gophercloud.ServiceClient, error) {
 	endpoint, ok := c.Endpoints[serviceType]
 	if !ok {
-		if provider.EndpointLocator == nil {
-			return nil, fmt.Errorf("endpoint of %s: not logged in", serviceType)
-		}
 		var err error
-		endpoint, err = provider.EndpointLocator(gophercloud.EndpointOpts{
-			Type: serviceType, Region: c.Region, Availability: gophercloud.AvailabilityPublic,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("endpoint of %s in region %q: %w", serviceType, c.Region, err)
+		if endpoint, err = c.locate(provider, serviceType); err != nil {
+			return nil, err
 		}
 	}
 	endpoint = gophercloud.NormalizeURL(endpoint)
@@ -194,6 +188,29 @@ func (c Cloud) Service(provider *gophercloud.ProviderClient, serviceType, versio
 		client.ResourceBase = endpoint + version + "/"
 	}
 	return client, nil
+}
+
+// olderType is the type under which older catalogs have a service, and no other.
+func olderType(serviceType string) (older string, has bool) {
+	return "volumev3", serviceType == "block-storage"
+}
+
+// locate looks into the catalog. The error for a service that is not there wraps *gophercloud.ErrEndpointNotFound.
+func (c Cloud) locate(provider *gophercloud.ProviderClient, serviceType string) (string, error) {
+	if provider.EndpointLocator == nil {
+		return "", fmt.Errorf("endpoint of %s: not logged in", serviceType)
+	}
+	endpoint, err := provider.EndpointLocator(gophercloud.EndpointOpts{
+		Type: serviceType, Region: c.Region, Availability: gophercloud.AvailabilityPublic,
+	})
+	var absent *gophercloud.ErrEndpointNotFound
+	if older, has := olderType(serviceType); has && errors.As(err, &absent) {
+		return c.locate(provider, older)
+	}
+	if err != nil {
+		return "", fmt.Errorf("endpoint of %s in region %q: %w", serviceType, c.Region, err)
+	}
+	return endpoint, nil
 }
 
 // Body returns what an API answered, whole: gophercloud's own types leave out

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gophercloud/gophercloud/v2"
 	. "github.com/onsi/gomega"
 )
 
@@ -156,4 +157,26 @@ func TestQuoteLetsOnlyIdsThrough(t *testing.T) {
 		_, err := Quote(text)
 		g.Expect(err).To(HaveOccurred(), text)
 	}
+}
+
+func TestACatalogMayKnowTheVolumeAPIByItsOlderType(t *testing.T) {
+	g := NewWithT(t)
+	catalog := map[string]string{"volumev3": "http://c/volume/v3", "image": "http://c/image"}
+	provider := &gophercloud.ProviderClient{EndpointLocator: func(options gophercloud.EndpointOpts) (string, error) {
+		if url := catalog[options.Type]; url != "" {
+			return url, nil
+		}
+		return "", &gophercloud.ErrEndpointNotFound{}
+	}}
+	client, err := Cloud{}.Service(provider, "block-storage", "")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(client.Endpoint).To(Equal("http://c/volume/v3/"))
+	catalog["block-storage"] = "http://c/new"
+	client, err = Cloud{}.Service(provider, "block-storage", "")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(client.Endpoint).To(Equal("http://c/new/"))
+	_, err = Cloud{}.Service(provider, "network", "")
+	var absent *gophercloud.ErrEndpointNotFound
+	g.Expect(errors.As(err, &absent)).To(BeTrue())
+	g.Expect(err).To(MatchError(ContainSubstring("network")))
 }

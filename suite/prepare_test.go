@@ -48,6 +48,11 @@ func (s *suite) prepare(ctx context.Context, flags types.SuiteConfig) error {
 	if err != nil {
 		return err
 	}
+	if s.config.Tree == config.OwnCloud {
+		if err := external.Check(s.config, selection.Closure); err != nil {
+			return fmt.Errorf("your cloud:\n%w", err)
+		}
+	}
 	if err := s.takeHost(ctx); err != nil {
 		return err
 	}
@@ -143,7 +148,9 @@ func (s *suite) newRun(ctx context.Context, id string, plan phases.Plan, selecti
 	options.Log = logger
 	options.Fetched = s.fetched
 	var err error
-	if options.Cloud, err = s.cloud(id, options.Progress.Waiting, redactor); err != nil {
+	if s.config.Tree == config.OwnCloud {
+		options.Foreign = external.NewCloud(external.Options{RunID: id, Config: s.config, Secrets: redactor})
+	} else if options.Trees, err = s.trees(id, options.Progress.Waiting, redactor); err != nil {
 		return err
 	}
 	memory, err := host.WatchMemory(ctx)
@@ -158,8 +165,8 @@ func (s *suite) newRun(ctx context.Context, id string, plan phases.Plan, selecti
 	return nil
 }
 
-// cloud is of the kind that GRENADE_TREE names.
-func (s *suite) cloud(id string, progress func(string), secrets *log.Redactor) (phases.Cloud, error) {
+// trees is a cloud with the kind of trees that GRENADE_TREE names.
+func (s *suite) trees(id string, progress func(string), secrets *log.Redactor) (phases.WithTrees, error) {
 	var checkouts []tree.Checkout
 	for _, plugin := range s.fetched {
 		checkouts = append(checkouts, plugin.Checkout())
@@ -168,9 +175,6 @@ func (s *suite) cloud(id string, progress func(string), secrets *log.Redactor) (
 		checkouts = append(checkouts, tree.Checkout{Dir: s.config.ProjectsDir, BaseDir: s.config.ProjectsDir, ReadOnly: true})
 	}
 	note := func(text string) { s.run.Note("%s", text) }
-	if s.config.Tree == config.OwnCloud {
-		return external.NewCloud(external.Options{RunID: id, Config: s.config, Secrets: secrets}), nil
-	}
 	if s.config.Tree == config.Devstack {
 		return devstack.NewCloud(devstack.Options{
 			RunID: id, Config: s.config, Progress: progress, Note: note, Secrets: secrets, Checkouts: checkouts,
@@ -256,10 +260,23 @@ func checkFlags(flags types.SuiteConfig) error {
 	return errors.Join(wrong...)
 }
 
-// checkOtherTree refuses a packaged cloud where a run before this one has left DevStack on this machine: only a run of that kind
-// knows how to remove it.
+// checkOtherTree refuses a packaged cloud where a run before this one has left DevStack on this machine, and any but a cloud of the
+// user's where it has left things in that: only a run of that kind knows how to remove them.
 func (s *suite) checkOtherTree() error {
-	if s.dryRun || s.config.Tree == config.Devstack {
+	if s.dryRun {
+		return nil
+	}
+	if s.config.Tree != config.OwnCloud {
+		previous, err := phases.PreviousRun(s.config.SaveDir)
+		if err != nil {
+			return err
+		}
+		if previous.InACloudOfYours() {
+			return &usageError{fmt.Sprintf("run %s has left things in a cloud of yours, and %s says which: make clean with GRENADE_TREE=external, and that cloud's credentials, removes them",
+				previous.ID, s.config.SaveDir)}
+		}
+	}
+	if s.config.Tree == config.Devstack {
 		return nil
 	}
 	left, err := devstack.Left(s.config)

@@ -107,7 +107,7 @@ func (s *signals) watch(timeout <-chan time.Time, limit time.Duration, starterDi
 			case received == os.Interrupt:
 				s.noteSignal()
 				s.leaveTheCloud()
-				s.interrupt("interrupted; the cloud is left: RESUME=True continues, make clean removes it")
+				s.interrupt("interrupted; the cloud is left: RESUME=True continues, make clean cleans up")
 				ending = true
 			default:
 				s.noteSignal()

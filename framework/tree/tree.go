@@ -52,9 +52,9 @@ func (s Service) Helper(unit, exe string) bool {
 // Script is what a cloud that is seen from outside has in the place of a plugin's
 // script.
 type Script struct {
-	// Args is a command that runs on this machine.
-	Args []string
-	// Missing says why there is none.
+	// Commands run on this machine, one after the other; none when there is nothing.
+	Commands [][]string
+	// Missing says why nothing stands in the script's place, or nothing that does what it would do.
 	Missing string
 }
 

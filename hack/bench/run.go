@@ -49,7 +49,7 @@ func (s *site) run(ctx context.Context, size int, result *seen) (err error) {
 	progress := report.NewProgress(report.ProgressOptions{Out: io.Discard})
 	defer progress.Close()
 	run := phases.New(phases.Options{
-		ID: "bench", Config: configured, Plan: plan, Selection: selection, Cloud: cloud{site: s, node: thisMachine{s.node, s.user}}, Log: quiet{},
+		ID: "bench", Config: configured, Plan: plan, Selection: selection, Trees: cloud{site: s, node: thisMachine{s.node, s.user}}, Log: quiet{},
 		Checks:     func(resources.Cloud) map[string]resources.Check { return nil },
 		Redact:     func(text string) string { return text },
 		Progress:   progress,
@@ -111,7 +111,7 @@ func runsScripts(phase string) bool {
 // cloud is one that holds nothing: two trees on this machine.
 type cloud struct {
 	// What is not needed for that is nobody's: a row that asks for it fails.
-	phases.Cloud
+	phases.WithTrees
 	site *site
 	node node.Node
 }

@@ -17,10 +17,13 @@ import (
 	"grenade/framework/config"
 	"grenade/framework/exec"
 	"grenade/framework/host"
+	"grenade/framework/log"
 	"grenade/framework/node"
 	"grenade/framework/tree/debstack"
 	"grenade/framework/tree/devstack"
+	"grenade/framework/tree/external"
 	"grenade/phases"
+	"grenade/resources/native"
 )
 
 const usage = `usage: cloud <command>
@@ -109,6 +112,12 @@ func clean(ctx context.Context, settings *config.Config) error {
 		return err
 	}
 	defer release() //nolint:errcheck // the process ends here
+	previous, previousErr := phases.PreviousRun(settings.SaveDir)
+	if previous.InACloudOfYours() {
+		if err := cleanCloudOfYours(ctx, settings, previous); err != nil {
+			return err
+		}
+	}
 	// Whatever the settings say now: what is there says what it is.
 	what, err := devstack.DisposeLeftovers(ctx, settings)
 	if err != nil {
@@ -122,11 +131,10 @@ func clean(ctx context.Context, settings *config.Config) error {
 	if what != "" {
 		fmt.Println("removed", what)
 	}
-	previous, err := phases.PreviousRun(settings.SaveDir)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "cloud:", err)
+	if previousErr != nil {
+		fmt.Fprintln(os.Stderr, "cloud:", previousErr)
 	}
-	if previous != nil || err != nil {
+	if previous != nil || previousErr != nil {
 		if err := os.RemoveAll(settings.SaveDir); err != nil {
 			return fmt.Errorf("remove SAVE_DIR: %w", err)
 		}
@@ -135,6 +143,20 @@ func clean(ctx context.Context, settings *config.Config) error {
 	if err := os.Remove(settings.StackRoot); err != nil && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove STACK_ROOT: %w", err)
 	}
+	return nil
+}
+
+// cleanCloudOfYours removes from a cloud that stays what a run made in it. Without that run's SAVE_DIR nobody would know what that is.
+func cleanCloudOfYours(ctx context.Context, settings *config.Config, previous *phases.Previous) error {
+	if settings.Tree != config.OwnCloud {
+		return fmt.Errorf("run %s has left things in a cloud of yours: set GRENADE_TREE=external, EXTERNAL_COMMANDS and that cloud's credentials; without %s nobody knows what they are",
+			previous.ID, settings.SaveDir)
+	}
+	cloud := external.NewCloud(external.Options{RunID: previous.ID, Config: settings, Secrets: log.NewRedactor()})
+	if _, err := phases.RemoveLeft(ctx, cloud, native.Checks, settings.SaveDir); err != nil {
+		return fmt.Errorf("what run %s left in your cloud: %w", previous.ID, err)
+	}
+	fmt.Println("removed what run", previous.ID, "had left in your cloud")
 	return nil
 }
 
@@ -235,6 +257,9 @@ func status(settings *config.Config) error {
 		return nil
 	case previous.Finished:
 		fmt.Printf("run %s is finished; its cloud is gone\n", previous.ID)
+		return nil
+	case previous.InACloudOfYours():
+		fmt.Printf("run %s is unfinished, in a cloud of yours; make clean removes what it has made there\n", previous.ID)
 		return nil
 	}
 	if settings.Node == config.Local {

@@ -23,7 +23,7 @@ import (
 // would be, and what upstream's grenade.sh does with the trees before settings load.
 type cloud struct {
 	// What is not needed for that is nobody's: a row that asks for it fails.
-	phases.Cloud
+	phases.WithTrees
 	site *site
 	node node.Node
 	// defaults is what upstream's Grenade sets in each side's local.conf.

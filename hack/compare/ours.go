@@ -46,7 +46,7 @@ func (s *site) runOurs(ctx context.Context) (found *seen, err error) {
 	progress := report.NewProgress(report.ProgressOptions{Out: io.Discard})
 	defer progress.Close()
 	run := phases.New(phases.Options{
-		ID: "compare", Config: configured, Plan: plan, Selection: selection, Cloud: newCloud(s), Log: quiet{}, Fetched: fetched,
+		ID: "compare", Config: configured, Plan: plan, Selection: selection, Trees: newCloud(s), Log: quiet{}, Fetched: fetched,
 		Checks:     func(resources.Cloud) map[string]resources.Check { return nil },
 		Redact:     func(text string) string { return text },
 		Progress:   progress,

@@ -177,16 +177,11 @@ func isNotChecked(err error) bool {
 	return errors.As(err, &reason)
 }
 
-// storage is cinder's API for somebody who is logged in. The catalog names it
-// block-storage, or, in older clouds, volumev3.
+// storage is cinder's API for somebody who is logged in.
 func (c *check) storage(provider *gophercloud.ProviderClient) (*gophercloud.ServiceClient, error) {
 	client, err := c.cloud.Service(provider, "block-storage", "")
 	if err != nil {
-		older, err2 := c.cloud.Service(provider, "volumev3", "")
-		if err2 != nil {
-			return nil, errors.Join(err, err2)
-		}
-		client = older
+		return nil, err
 	}
 	client.Microversion = microversion
 	return client, nil

@@ -109,7 +109,12 @@ func (l listing) ask(ctx context.Context, cloud resources.Cloud, provider *gophe
 	if l.service == "compute" {
 		client.Microversion = "2.1"
 	}
-	for url := client.Endpoint + l.path; url != ""; {
+	// Some catalogs name the API's version, others leave it to who asks.
+	base := client.Endpoint
+	if version, _, _ := strings.Cut(l.path, "/"); strings.HasSuffix(base, "/"+version+"/") {
+		base = strings.TrimSuffix(base, version+"/")
+	}
+	for url := base + l.path; url != ""; {
 		var page map[string]any
 		// A body that is read into something is closed by the library.
 		if _, err := client.Get(ctx, url, &page, &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK}}); err != nil { //nolint:bodyclose // see above
@@ -122,7 +127,7 @@ func (l listing) ask(ctx context.Context, cloud resources.Cloud, provider *gophe
 		for _, object := range objects {
 			things[text(object[l.idAttribute()])] = l.describe(object, names)
 		}
-		url = next(client.Endpoint, page, l.member)
+		url = next(base, page, l.member)
 	}
 	return things, nil
 }

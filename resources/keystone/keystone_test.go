@@ -10,9 +10,17 @@ import (
 
 	"grenade/framework/node"
 	"grenade/resources"
+	"grenade/resources/keystone/fakekeystone"
 )
 
-func cloudAt(t *testing.T, fake *fakeKeystone) resources.Cloud {
+func newFake(t *testing.T) *fakekeystone.Server {
+	t.Helper()
+	fake := fakekeystone.New(fakekeystone.Options{})
+	t.Cleanup(fake.Close)
+	return fake
+}
+
+func cloudAt(t *testing.T, fake *fakekeystone.Server) resources.Cloud {
 	t.Helper()
 	return resources.Cloud{
 		AuthURL: fake.URL + "/v3", Tag: "unit", Store: &resources.Store{Dir: t.TempDir()},
@@ -22,18 +30,18 @@ func cloudAt(t *testing.T, fake *fakeKeystone) resources.Cloud {
 
 func TestCreateVerifyDestroyLeavesNothing(t *testing.T) {
 	g, ctx := NewWithT(t), t.Context()
-	fake := newFakeKeystone(t)
+	fake := newFake(t)
 	check := New(cloudAt(t, fake))
 	g.Expect(check.Create(ctx)).To(Succeed())
-	g.Expect(fake.left()).NotTo(BeEmpty())
-	before := len(fake.left())
+	g.Expect(fake.Left()).NotTo(BeEmpty())
+	before := len(fake.Left())
 	g.Expect(check.Verify(ctx, resources.PreUpgrade)).To(Succeed())
 	g.Expect(check.Verify(ctx, resources.PostUpgrade)).To(Succeed())
-	g.Expect(fake.left()).To(HaveLen(before), "verify leaves nothing of its own")
+	g.Expect(fake.Left()).To(HaveLen(before), "verify leaves nothing of its own")
 	g.Expect(check.Create(ctx)).To(Succeed())
-	g.Expect(fake.left()).To(HaveLen(before), "create replaces what an earlier one made")
+	g.Expect(fake.Left()).To(HaveLen(before), "create replaces what an earlier one made")
 	g.Expect(check.Destroy(ctx)).To(Succeed())
-	g.Expect(fake.left()).To(BeEmpty())
+	g.Expect(fake.Left()).To(BeEmpty())
 	g.Expect(check.Destroy(ctx)).To(Succeed())
 }
 
@@ -45,8 +53,8 @@ func TestDestroyFindsWhatAKilledCreateMade(t *testing.T) {
 		broken := 0
 		for n := 1; ; n++ {
 			g, ctx := NewWithT(t), t.Context()
-			fake := newFakeKeystone(t)
-			fake.failWrite, fake.carryOut = n, carryOut
+			fake := newFake(t)
+			fake.FailWrite(n, carryOut)
 			cloud := cloudAt(t, fake)
 			if New(cloud).Create(ctx) == nil {
 				break
@@ -55,7 +63,7 @@ func TestDestroyFindsWhatAKilledCreateMade(t *testing.T) {
 			what := fmt.Sprintf("write %d, carried out: %v", n, carryOut)
 			g.Expect(New(cloud).Verify(ctx, resources.PreUpgrade)).NotTo(Succeed(), what)
 			g.Expect(New(cloud).Destroy(ctx)).To(Succeed(), what)
-			g.Expect(fake.left()).To(BeEmpty(), what)
+			g.Expect(fake.Left()).To(BeEmpty(), what)
 		}
 		NewWithT(t).Expect(broken).To(BeNumerically(">=", 10), "create has that many writes")
 	}
@@ -64,15 +72,15 @@ func TestDestroyFindsWhatAKilledCreateMade(t *testing.T) {
 func TestDestroyThatWasKilledCanBeRepeated(t *testing.T) {
 	for n := 1; ; n++ {
 		g, ctx := NewWithT(t), t.Context()
-		fake := newFakeKeystone(t)
+		fake := newFake(t)
 		cloud := cloudAt(t, fake)
 		g.Expect(New(cloud).Create(ctx)).To(Succeed())
-		fake.failWrite, fake.carryOut = fake.writes+n, n%2 == 0
+		fake.FailWrite(n, n%2 == 0)
 		if New(cloud).Destroy(ctx) == nil {
 			break
 		}
 		g.Expect(New(cloud).Destroy(ctx)).To(Succeed())
-		g.Expect(fake.left()).To(BeEmpty())
+		g.Expect(fake.Left()).To(BeEmpty())
 	}
 }
 
@@ -83,7 +91,7 @@ func TestDestroyWithoutCreateAsksNobody(t *testing.T) {
 
 func TestWithoutANodeVerifyNoAPIIsNotChecked(t *testing.T) {
 	g, ctx := NewWithT(t), t.Context()
-	check := New(cloudAt(t, newFakeKeystone(t)))
+	check := New(cloudAt(t, newFake(t)))
 	g.Expect(check.Create(ctx)).To(Succeed())
 	var reason *resources.NotChecked
 	g.Expect(errors.As(check.VerifyNoAPI(ctx, resources.PreUpgrade), &reason)).To(BeTrue())
@@ -92,7 +100,7 @@ func TestWithoutANodeVerifyNoAPIIsNotChecked(t *testing.T) {
 
 func TestWhereFilesLieElsewhereTheNodeIsNotLookedInto(t *testing.T) {
 	g, ctx := NewWithT(t), t.Context()
-	cloud := cloudAt(t, newFakeKeystone(t))
+	cloud := cloudAt(t, newFake(t))
 	cloud.Node, cloud.Elsewhere = neverAsked{t}, "files lie elsewhere"
 	check := New(cloud)
 	g.Expect(check.Create(ctx)).To(Succeed())
@@ -111,9 +119,9 @@ func (n neverAsked) Output(context.Context, node.Command) ([]byte, error) {
 }
 
 func TestWithoutATagNothingIsMade(t *testing.T) {
-	fake := newFakeKeystone(t)
+	fake := newFake(t)
 	cloud := cloudAt(t, fake)
 	cloud.Tag = ""
 	NewWithT(t).Expect(New(cloud).Create(t.Context())).To(MatchError(resources.ErrNoTag))
-	NewWithT(t).Expect(fake.left()).To(BeEmpty())
+	NewWithT(t).Expect(fake.Left()).To(BeEmpty())
 }

@@ -30,18 +30,14 @@ func (c *check) network(provider *gophercloud.ProviderClient) (*gophercloud.Serv
 	return c.cloud.Service(provider, "network", "v2.0")
 }
 
-// volumes returns the volume API, or nil when the cloud has none. Catalogs know
-// it by more than one type.
+// volumes returns the volume API, or nil when the cloud has none.
 func (c *check) volumes(provider *gophercloud.ProviderClient) (*gophercloud.ServiceClient, error) {
-	for _, serviceType := range []string{"block-storage", "volumev3"} {
-		client, err := c.cloud.Service(provider, serviceType, "")
-		var absent *gophercloud.ErrEndpointNotFound
-		if errors.As(err, &absent) {
-			continue
-		}
-		return client, err
+	client, err := c.cloud.Service(provider, "block-storage", "")
+	var absent *gophercloud.ErrEndpointNotFound
+	if errors.As(err, &absent) {
+		return nil, nil //nolint:nilnil // documented
 	}
-	return nil, nil //nolint:nilnil // documented
+	return client, err
 }
 
 // attachPort makes a port on the guests' network and attaches it to the server.

@@ -8,16 +8,18 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"grenade/framework/exec"
 	"grenade/framework/tree/devstack/tinytree"
+	"grenade/resources/keystone/fakekeystone"
 )
 
 // TestBehaviour runs the scripts of testdata. In them, "suite" is the compiled
-// suite; STACK_ROOT, the cache and the results lie in the script's own
+// suite and "cloud" hack/cloud, which make clean calls; STACK_ROOT, the cache and the results lie in the script's own
 // directory.
 func TestBehaviour(t *testing.T) {
 	bin := t.TempDir()
@@ -25,9 +27,14 @@ func TestBehaviour(t *testing.T) {
 	if err := os.Chmod(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	build := osexec.CommandContext(t.Context(), "go", "test", "-c", "-o", filepath.Join(bin, "suite"), "grenade/suite")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the suite: %v\n%s", err, output)
+	for _, args := range [][]string{
+		{"test", "-c", "-o", filepath.Join(bin, "suite"), "grenade/suite"},
+		{"build", "-o", filepath.Join(bin, "cloud"), "grenade/hack/cloud"},
+	} {
+		build := osexec.CommandContext(t.Context(), "go", args...)
+		if output, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, output)
+		}
 	}
 	checkout, err := filepath.Abs("../..")
 	if err != nil {
@@ -41,7 +48,7 @@ func TestBehaviour(t *testing.T) {
 			}
 			return false, fmt.Errorf("there is no condition %q", condition)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"tiny-devstack": tinyDevstack, "chmod-x": chmodX},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"tiny-devstack": tinyDevstack, "fake-cloud": fakeCloud, "cloud-is-empty": cloudIsEmpty, "chmod-x": chmodX},
 		Setup: func(env *testscript.Env) error {
 			// Trees are used by another user than root, too.
 			for dir := env.WorkDir; dir != os.TempDir() && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
@@ -57,6 +64,7 @@ func TestBehaviour(t *testing.T) {
 					}
 				}
 			})
+			env.Values[fakeKey{}] = new(*fakekeystone.Server)
 			env.Setenv("SUITE", filepath.Join(bin, "suite"))
 			env.Setenv("CHECKOUT", checkout)
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -68,8 +69,12 @@ func see(ctx context.Context, image string) (cloudSeen, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	provider, err := config.NewProviderClient(ctx, options)
+	who := cmp.Or(options.Username, options.UserID)
+	if gophercloud.ResponseCodeIs(err, http.StatusUnauthorized) {
+		return cloudSeen{}, tree.Setting(fmt.Errorf("log in at %s as %s: the cloud does not know these credentials: %w", options.IdentityEndpoint, who, err))
+	}
 	if err != nil {
-		return cloudSeen{}, tree.Environment(fmt.Errorf("log in at %s as %s: %w", options.IdentityEndpoint, cmp.Or(options.Username, options.UserID), err))
+		return cloudSeen{}, tree.Environment(fmt.Errorf("log in at %s as %s: %w", options.IdentityEndpoint, who, err))
 	}
 	token, err := whatTokenSays(provider)
 	if err != nil {

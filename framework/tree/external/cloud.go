@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 
 	"grenade/framework/config"
 	"grenade/framework/exec"
 	"grenade/framework/node"
-	"grenade/framework/probe"
 	"grenade/framework/report"
 	"grenade/framework/tree"
 	"grenade/framework/tree/debstack"
@@ -39,25 +39,48 @@ func NewCloud(options Options) *Cloud {
 	return &Cloud{options: options, commands: commands{options.Config.ExternalCommands}, node: node.NewLocal(options.RunID+"@"+options.Config.StackRoot, "")}
 }
 
-// Start logs in, and looks whether the commands for these projects can be run. It changes nothing.
-func (c *Cloud) Start(ctx context.Context, services []string) error {
-	if err := c.commands.check(services); err != nil {
-		return tree.Setting(fmt.Errorf("EXTERNAL_COMMANDS: %w", err))
+// Check tells what can be known before anybody is asked: whether the commands for these projects can be run, and who the
+// administrator is. Its errors are tree.ErrSetting.
+func Check(settings *config.Config, projects []string) error {
+	var mistakes []error
+	if err := (commands{settings.ExternalCommands}).check(projects); err != nil {
+		mistakes = append(mistakes, fmt.Errorf("EXTERNAL_COMMANDS: %w", err))
 	}
-	return c.Attach(ctx)
+	if _, _, err := credentials(os.Getenv); err != nil {
+		mistakes = append(mistakes, err)
+	}
+	if len(mistakes) == 0 {
+		return nil
+	}
+	return tree.Setting(errors.Join(mistakes...))
 }
 
-// Attach logs in anew.
-func (c *Cloud) Attach(ctx context.Context) error {
+// Start logs in, and keeps in SAVE_DIR what it sees. It changes nothing in the cloud.
+func (c *Cloud) Start(ctx context.Context, _ []string) error {
 	seen, err := see(ctx, c.options.Config.ExternalImage)
 	if err != nil {
 		return err
 	}
+	c.hold(seen)
+	return seen.write(c.options.Config.SaveDir)
+}
+
+// Attach takes over what Start saw, since the cloud may be down by now: it asks nobody. Credentials of another cloud are
+// tree.ErrSetting.
+func (c *Cloud) Attach(context.Context) error {
+	seen, err := seenBefore(c.options.Config.SaveDir)
+	if err != nil {
+		return err
+	}
+	c.hold(seen)
+	return nil
+}
+
+func (c *Cloud) hold(seen cloudSeen) {
 	c.options.Secrets.Add(seen.Access.Password)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seen = seen
-	return nil
 }
 
 // Script is what stands in the place of a plugin's script: the operator's command, or nothing, and why.
@@ -70,20 +93,23 @@ func (c *Cloud) Script(project, name string) (tree.Script, error) {
 	if err != nil {
 		return tree.Script{}, tree.Setting(err)
 	}
+	var script tree.Script
 	if path == "" {
-		return tree.Script{Missing: fmt.Sprintf("EXTERNAL_COMMANDS has no %s for %s", verb, project)}, nil
+		script.Missing = fmt.Sprintf("EXTERNAL_COMMANDS has no %s for %s", verb, project)
+	} else {
+		script.Commands = append(script.Commands, []string{path, project})
 	}
-	args := []string{path, project}
 	if verb == upgrade {
+		// Also without an upgrade: what was stopped must run again.
 		starts, err := c.commands.find(project, start)
 		if err != nil {
 			return tree.Script{}, tree.Setting(err)
 		}
 		if starts != "" {
-			args = []string{"sh", "-ec", `"$1" "$3"; "$2" "$3"`, "sh", path, starts, project}
+			script.Commands = append(script.Commands, []string{starts, project})
 		}
 	}
-	return tree.Script{Args: args}, nil
+	return script, nil
 }
 
 // Version is what the operator's command says of the project, without blanks around it; "" when there is no such command. It
@@ -130,42 +156,6 @@ func (c *Cloud) Requires(projects []string) ([]string, error) { return debstack.
 
 // Node is this machine, where the operator's commands run.
 func (c *Cloud) Node() node.Node { return c.node }
-
-// Compose has no tree to write to.
-func (c *Cloud) Compose(context.Context, config.Side, []tree.LocalrcLine) error { return nil }
-
-// Stack has nothing to build.
-func (c *Cloud) Stack(context.Context, string, func(string)) error { return nil }
-
-// PrepareTarget is part of the operator's own upgrade.
-func (c *Cloud) PrepareTarget(context.Context, string, func(string)) (tree.UnitReport, error) {
-	return tree.UnitReport{}, nil
-}
-
-// Smoke has no Tempest.
-func (c *Cloud) Smoke(context.Context, config.Side, string, string, func(string)) error {
-	return errors.New("a cloud that is seen from outside has no Tempest of ours")
-}
-
-// TreeDir is nowhere.
-func (c *Cloud) TreeDir(config.Side) string { return "" }
-
-// Root is nowhere.
-func (c *Cloud) Root(config.Side) string { return "" }
-
-// Packages are not seen.
-func (c *Cloud) Packages(context.Context, config.Side) (map[string]string, error) { return nil, nil }
-
-// Look sees nothing that Service does not say.
-func (c *Cloud) Look(context.Context) error { return nil }
-
-// Code is not seen.
-func (c *Cloud) Code(context.Context, tree.Service, []probe.Process) ([]tree.Code, error) {
-	return nil, nil
-}
-
-// Enabled names no services: settings are not run.
-func (c *Cloud) Enabled() []string { return nil }
 
 // CollectLogs has none: they are the operator's.
 func (c *Cloud) CollectLogs(context.Context, string) error { return nil }

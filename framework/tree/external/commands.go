@@ -44,6 +44,11 @@ func (c commands) find(project, verb string) (string, error) {
 
 // check holds when every command that is there can be run, and at least one of the projects can be upgraded.
 func (c commands) check(projects []string) error {
+	if info, err := os.Stat(c.dir); err != nil {
+		return fmt.Errorf("the directory of your programs: %w", err)
+	} else if !info.IsDir() {
+		return fmt.Errorf("%s is no directory", c.dir)
+	}
 	var mistakes []error
 	upgrades := 0
 	for _, project := range projects {
@@ -56,7 +61,7 @@ func (c commands) check(projects []string) error {
 			}
 		}
 	}
-	if len(mistakes) == 0 && upgrades == 0 {
+	if upgrades == 0 {
 		mistakes = append(mistakes, fmt.Errorf("%s has no program %s, nor one for a project (keystone/%s): nothing would be upgraded", c.dir, upgrade, upgrade))
 	}
 	return errors.Join(mistakes...)

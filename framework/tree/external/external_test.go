@@ -32,11 +32,13 @@ func TestACommandOfTheProjectsOwnGoesBeforeThatOfAll(t *testing.T) {
 	g := NewWithT(t)
 	dir := programs(t, map[string]string{"upgrade": "", "stop": "", "nova/upgrade": "", "nova/start": ""})
 	c := NewCloud(Options{Config: &config.Config{ExternalCommands: dir}})
-	g.Expect(c.Script("nova", "upgrade.sh")).To(Equal(tree.Script{
-		Args: []string{"sh", "-ec", `"$1" "$3"; "$2" "$3"`, "sh", dir + "/nova/upgrade", dir + "/nova/start", "nova"},
-	}))
-	g.Expect(c.Script("glance", "upgrade.sh")).To(Equal(tree.Script{Args: []string{dir + "/upgrade", "glance"}}))
-	g.Expect(c.Script("glance", "shutdown.sh")).To(Equal(tree.Script{Args: []string{dir + "/stop", "glance"}}))
+	halves := programs(t, map[string]string{"start": ""})
+	g.Expect(NewCloud(Options{Config: &config.Config{ExternalCommands: halves}}).Script("nova", "upgrade.sh")).To(Equal(tree.Script{
+		Commands: [][]string{{halves + "/start", "nova"}}, Missing: "EXTERNAL_COMMANDS has no upgrade for nova",
+	}), "what was stopped runs again")
+	g.Expect(c.Script("nova", "upgrade.sh")).To(Equal(tree.Script{Commands: [][]string{{dir + "/nova/upgrade", "nova"}, {dir + "/nova/start", "nova"}}}))
+	g.Expect(c.Script("glance", "upgrade.sh")).To(Equal(tree.Script{Commands: [][]string{{dir + "/upgrade", "glance"}}}))
+	g.Expect(c.Script("glance", "shutdown.sh")).To(Equal(tree.Script{Commands: [][]string{{dir + "/stop", "glance"}}}))
 	g.Expect(c.Script("glance", "snapshot.sh")).To(Equal(tree.Script{Missing: "EXTERNAL_COMMANDS has no snapshot for glance"}))
 	g.Expect(c.Script("glance", "resources.sh")).To(HaveField("Missing", ContainSubstring("seen from outside")))
 }
@@ -50,6 +52,8 @@ func TestMistakesInCommandsAreToldTogether(t *testing.T) {
 		ContainSubstring("command stop for keystone: "+dir+"/stop cannot be executed"), ContainSubstring(dir+"/nova/upgrade is a directory"))))
 	g.Expect(commands{t.TempDir()}.check([]string{"keystone"})).To(MatchError(ContainSubstring("nothing would be upgraded")))
 	g.Expect(commands{programs(t, map[string]string{"upgrade": ""})}.check([]string{"keystone"})).To(Succeed())
+	g.Expect(commands{dir + "/nowhere"}.check([]string{"keystone"})).To(MatchError(ContainSubstring("no such file")))
+	g.Expect(commands{dir + "/stop"}.check([]string{"keystone"})).To(MatchError(ContainSubstring("/stop is no directory")))
 }
 
 func TestTheVersionIsWhatTheCommandSays(t *testing.T) {
@@ -67,7 +71,7 @@ func TestTheVersionIsWhatTheCommandSays(t *testing.T) {
 
 // fakeKeystone is a fake: it gives a token with a catalog to whoever asks, and has
 // these images.
-func fakeKeystone(t *testing.T, images ...string) (url string) {
+func fakeKeystone(t *testing.T, images ...string) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
@@ -118,7 +122,7 @@ func fakeKeystone(t *testing.T, images ...string) (url string) {
 		}
 		answer(w, http.StatusOK, object{"images": list})
 	})
-	return server.URL
+	return server
 }
 
 type secrets []string
@@ -141,9 +145,9 @@ func sourced(t *testing.T, url string) {
 
 func TestTheCloudIsFoundByAnOpenrc(t *testing.T) {
 	g := NewWithT(t)
-	sourced(t, fakeKeystone(t, "grenade-guest"))
+	sourced(t, fakeKeystone(t, "grenade-guest").URL)
 	var hidden secrets
-	settings := &config.Config{ExternalCommands: programs(t, map[string]string{"upgrade": ""}), ExternalImage: "grenade-guest"}
+	settings := &config.Config{SaveDir: t.TempDir(), ExternalImage: "grenade-guest"}
 	c := NewCloud(Options{Config: settings, Secrets: &hidden})
 	g.Expect(c.Start(t.Context(), []string{"glance"})).To(Succeed())
 	g.Expect(hidden).To(ContainElement("secret"))
@@ -158,13 +162,38 @@ func TestTheCloudIsFoundByAnOpenrc(t *testing.T) {
 	}
 
 	settings.ExternalImage = "other"
-	g.Expect(c.Attach(t.Context())).To(Succeed())
+	g.Expect(c.Start(t.Context(), nil)).To(Succeed())
 	g.Expect(c.Access().Guestless).To(ContainSubstring("has no image other"))
+}
+
+func TestALaterProcessGoesOnWithACloudThatIsDown(t *testing.T) {
+	g := NewWithT(t)
+	server := fakeKeystone(t)
+	sourced(t, server.URL)
+	settings := &config.Config{SaveDir: t.TempDir(), ExternalImage: "grenade-guest"}
+	c := NewCloud(Options{Config: settings, Secrets: &secrets{}})
+	g.Expect(c.Attach(t.Context())).NotTo(Succeed(), "nobody has seen it")
+	g.Expect(c.Start(t.Context(), nil)).To(Succeed())
+	server.Close()
+	later := NewCloud(Options{Config: settings, Secrets: &secrets{}})
+	g.Expect(later.Attach(t.Context())).To(Succeed())
+	g.Expect(later.Access()).To(Equal(c.Access()))
+	service, known := later.Service("glance", config.Base)
+	g.Expect(known).To(BeTrue())
+	g.Expect(service.URL).To(Equal(server.URL + "/image"))
+	saved, err := os.ReadFile(settings.SaveDir + "/" + seenName)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(saved)).NotTo(ContainSubstring("secret"))
+
+	t.Setenv("OS_USERNAME", "somebody else")
+	g.Expect(later.Attach(t.Context())).To(MatchError(ContainSubstring("the run is admin's, and the credentials are somebody else's")))
+	sourced(t, "http://another.example")
+	g.Expect(later.Attach(t.Context())).To(MatchError(tree.ErrSetting))
 }
 
 func TestTheCloudIsFoundInCloudsYAML(t *testing.T) {
 	g := NewWithT(t)
-	url := fakeKeystone(t)
+	url := fakeKeystone(t).URL
 	sourced(t, url)
 	file := filepath.Join(t.TempDir(), "clouds.yaml")
 	g.Expect(os.WriteFile(file, []byte("clouds:\n  mine:\n    region_name: two\n    auth:\n      auth_url: "+url+

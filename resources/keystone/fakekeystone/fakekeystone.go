@@ -1,4 +1,6 @@
-package keystone
+// Package fakekeystone is a fake: an Identity API in memory, as much of it as keystone's check and an inventory speak. It exists
+// for what a real one cannot do on demand: lose the answer to the n-th write, be stopped, be upgraded, change what it keeps.
+package fakekeystone
 
 import (
 	"encoding/json"
@@ -8,39 +10,58 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 )
 
-// fakeKeystone is an Identity API in memory, as much of it as the check speaks.
-// It exists for what a real one cannot do on demand: lose the answer to the n-th
-// write, after or before it was carried out.
-type fakeKeystone struct {
-	*httptest.Server
-	mu      sync.Mutex
-	next    int
-	objects map[string]map[string]map[string]any // collection → id → object
-	grants  map[string]bool                      // path of an assignment or membership
-	// failWrite is the number of the write that fails, counted from 1; 0 is none.
-	failWrite int
-	// carryOut says whether that write is carried out before the answer is lost.
-	carryOut bool
-	writes   int
+// Options are what a Server is like. None is needed.
+type Options struct {
+	// Password is what logins by name must give; "" lets everybody in.
+	Password string
+	// Endpoint is what follows URL in the catalog, "" or "/v3": clouds have either.
+	Endpoint string
+	// Before is called before each request. When it returns false, nobody answers: the connection breaks.
+	Before func(f *Server, path string) bool
+	// Volumes puts a volume API into the catalog, at URL/volume, which holds nothing.
+	Volumes bool
 }
 
-func newFakeKeystone(t *testing.T) *fakeKeystone {
-	t.Helper()
-	f := &fakeKeystone{objects: map[string]map[string]map[string]any{}, grants: map[string]bool{}}
-	for _, collection := range []string{"domains", "projects", "users", "groups", "roles", "services", "endpoints", "application_credentials"} {
+// Server is the fake, at URL.
+type Server struct {
+	*httptest.Server
+
+	options Options
+
+	mu      sync.Mutex
+	next    int
+	version string
+	objects map[string]map[string]map[string]any // collection → id → object
+	grants  map[string]bool                      // path of an assignment or membership
+	writes  int
+	// failWrite is the number of the write that fails, counted from 1; 0 is none. carryOut says whether it is carried out before.
+	failWrite int
+	carryOut  bool
+}
+
+// New starts one, which the caller closes.
+func New(options Options) *Server {
+	f := &Server{options: options, version: "v3.14", objects: map[string]map[string]map[string]any{}, grants: map[string]bool{}}
+	for _, collection := range []string{"domains", "projects", "users", "groups", "roles", "credentials", "services", "endpoints", "application_credentials"} {
 		f.objects[collection] = map[string]map[string]any{}
 	}
-	f.Server = httptest.NewServer(f)
-	t.Cleanup(f.Close)
+	f.Server = httptest.NewUnstartedServer(f)
+	f.Start()
 	return f
 }
 
-// left returns the names of everything there is.
-func (f *fakeKeystone) left() []string {
+// FailWrite has the answer to the n-th write from now lost, after or before it is carried out.
+func (f *Server) FailWrite(n int, carryOut bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failWrite, f.carryOut = f.writes+n, carryOut
+}
+
+// Left returns the names of everything there is.
+func (f *Server) Left() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	names := []string{}
@@ -55,9 +76,37 @@ func (f *fakeKeystone) left() []string {
 	return names
 }
 
-func (f *fakeKeystone) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// Upgrade makes it offer another version of the API, like "v3.14".
+func (f *Server) Upgrade(version string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.version = version
+}
+
+// Change sets an attribute of every object of a collection, as no API does.
+func (f *Server) Change(collection, attribute, value string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, object := range f.objects[collection] {
+		object[attribute] = value
+	}
+}
+
+// ServeHTTP answers.
+func (f *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if f.options.Before != nil && !f.options.Before(f, r.URL.Path) {
+		panic(http.ErrAbortHandler)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.URL.Path == "/" {
+		reply(w, http.StatusMultipleChoices, map[string]any{"versions": map[string]any{"values": []any{f.versionDocument()}}})
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/volume/") {
+		reply(w, http.StatusOK, map[string]any{"volumes": []any{}, "snapshots": []any{}, "volume_types": []any{}, "backups": []any{}})
+		return
+	}
 	path := strings.Trim(strings.TrimPrefix(r.URL.Path, "/v3"), "/")
 	var body map[string]any
 	_ = json.NewDecoder(r.Body).Decode(&body)
@@ -80,15 +129,15 @@ func asUser(body map[string]any) bool {
 	return strings.Contains(string(text), `"user":{"id"`)
 }
 
-func (f *fakeKeystone) answer(w http.ResponseWriter, r *http.Request, path string, body map[string]any) {
+func (f *Server) answer(w http.ResponseWriter, r *http.Request, path string, body map[string]any) {
 	parts := strings.Split(path, "/")
 	switch {
 	case path == "":
-		reply(w, http.StatusOK, map[string]any{"version": map[string]any{"id": "v3.14"}})
+		reply(w, http.StatusOK, map[string]any{"version": f.versionDocument()})
 	case path == "auth/tokens":
 		f.token(w, r, body)
 	case path == "auth/catalog":
-		reply(w, http.StatusOK, map[string]any{"catalog": []any{}})
+		reply(w, http.StatusOK, map[string]any{"catalog": f.catalog(), "links": map[string]any{"next": nil}})
 	case path == "role_assignments":
 		f.assignments(w, r)
 	case len(parts) == 3 && parts[2] == "application_credentials":
@@ -105,10 +154,22 @@ func (f *fakeKeystone) answer(w http.ResponseWriter, r *http.Request, path strin
 	}
 }
 
-func (f *fakeKeystone) token(w http.ResponseWriter, r *http.Request, _ map[string]any) {
+func (f *Server) token(w http.ResponseWriter, r *http.Request, body map[string]any) {
+	if r.Method == http.MethodPost && !f.knows(body) {
+		reply(w, http.StatusUnauthorized, map[string]any{"error": map[string]any{"code": 401, "title": "Unauthorized"}})
+		return
+	}
 	token := map[string]any{
 		"issued_at": time.Now().UTC().Format(time.RFC3339Nano), "expires_at": time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05.000000Z"),
-		"audit_ids": []string{fmt.Sprint(time.Now().UnixNano())}, "catalog": []any{}, "methods": []string{"password"},
+		"audit_ids": []string{fmt.Sprint(time.Now().UnixNano())}, "catalog": f.catalog(), "methods": []string{"password"},
+	}
+	// Names are what the login said; there is one domain.
+	domain := map[string]any{"id": "default", "name": "Default"}
+	if user := said(body, "identity", "password", "user", "name"); user != "" {
+		token["user"] = map[string]any{"id": "of-" + user, "name": user, "domain": domain}
+	}
+	if project := said(body, "scope", "project", "name"); project != "" {
+		token["project"] = map[string]any{"id": "of-" + project, "name": project, "domain": domain}
 	}
 	status := http.StatusCreated
 	if r.Method == http.MethodGet {
@@ -119,7 +180,42 @@ func (f *fakeKeystone) token(w http.ResponseWriter, r *http.Request, _ map[strin
 	reply(w, status, map[string]any{"token": token})
 }
 
-func (f *fakeKeystone) collection(w http.ResponseWriter, r *http.Request, name string, body map[string]any) {
+// said is the text below auth at the end of the path, "" when there is none.
+func said(body map[string]any, path ...string) string {
+	at := body["auth"]
+	for _, name := range path {
+		object, _ := at.(map[string]any)
+		at = object[name]
+	}
+	text, _ := at.(string)
+	return text
+}
+
+// knows says whether a login may pass: one by a user's name with the password, any other always.
+func (f *Server) knows(body map[string]any) bool {
+	text, _ := json.Marshal(body)
+	password, _ := json.Marshal(f.options.Password)
+	return f.options.Password == "" || asUser(body) || !strings.Contains(string(text), `"password":{`) || strings.Contains(string(text), `"password":`+string(password))
+}
+
+func (f *Server) versionDocument() map[string]any {
+	return map[string]any{"id": f.version, "status": "stable", "links": []any{map[string]any{"rel": "self", "href": f.URL + "/v3/"}}}
+}
+
+func (f *Server) catalog() []any {
+	service := func(kind, name, url string) any {
+		return map[string]any{"type": kind, "name": name, "id": kind, "endpoints": []any{map[string]any{
+			"id": "public", "interface": "public", "region": "RegionOne", "region_id": "RegionOne", "url": f.URL + url,
+		}}}
+	}
+	services := []any{service("identity", "keystone", f.options.Endpoint)}
+	if f.options.Volumes {
+		services = append(services, service("volumev3", "cinderv3", "/volume/v3"))
+	}
+	return services
+}
+
+func (f *Server) collection(w http.ResponseWriter, r *http.Request, name string, body map[string]any) {
 	singular := strings.TrimSuffix(name, "s")
 	if r.Method == http.MethodGet {
 		list := []any{}
@@ -154,7 +250,7 @@ func match(r *http.Request, object map[string]any, key string) bool {
 	return want == "" || object[key] == want
 }
 
-func (f *fakeKeystone) object(w http.ResponseWriter, r *http.Request, collection, id string, body map[string]any) {
+func (f *Server) object(w http.ResponseWriter, r *http.Request, collection, id string, body map[string]any) {
 	object, ok := f.objects[collection][id]
 	switch {
 	case !ok:
@@ -172,7 +268,7 @@ func (f *fakeKeystone) object(w http.ResponseWriter, r *http.Request, collection
 }
 
 // remove takes with an object what the real one takes with it.
-func (f *fakeKeystone) remove(collection, id string) {
+func (f *Server) remove(collection, id string) {
 	delete(f.objects[collection], id)
 	maps.DeleteFunc(f.grants, func(path string, _ bool) bool { return strings.Contains(path, id) })
 	if collection == "users" {
@@ -190,7 +286,7 @@ func (f *fakeKeystone) remove(collection, id string) {
 	}
 }
 
-func (f *fakeKeystone) members(w http.ResponseWriter, group string) {
+func (f *Server) members(w http.ResponseWriter, group string) {
 	list := []any{}
 	for path := range f.grants {
 		if user, ok := strings.CutPrefix(path, "groups/"+group+"/users/"); ok {
@@ -202,7 +298,7 @@ func (f *fakeKeystone) members(w http.ResponseWriter, group string) {
 
 // assignments reads the paths under which they were made:
 // projects/<id>/users/<id>/roles/<id>.
-func (f *fakeKeystone) assignments(w http.ResponseWriter, r *http.Request) {
+func (f *Server) assignments(w http.ResponseWriter, r *http.Request) {
 	list := []any{}
 	for path := range f.grants {
 		parts := strings.Split(path, "/")
