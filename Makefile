@@ -77,7 +77,7 @@ sabotage: ## break the cloud from outside, and the right row turns red (resumabl
 	@$(AS_ROOT) ./hack/sabotage $(ARGS)
 
 .PHONY: bench
-bench: ## what this project costs a run: plugins that do nothing, and the store (ARGS='-thousand -tree DIR')
+bench: ## what this project costs a run: plugins that do nothing, and the store (ARGS='-thousand -tree DIR -grenade DIR')
 	@go run ./hack/bench $(ARGS)
 
 .PHONY: compare
