@@ -81,7 +81,7 @@ clouds: ## a cloud through its owner's commands; upstream's plugins and grenade.
 	@$(AS_ROOT) ./hack/clouds $(ARGS)
 
 .PHONY: bench
-bench: ## what this project costs a run: plugins that do nothing, and the store (ARGS='-thousand -tree DIR')
+bench: ## what this project costs a run: plugins that do nothing, and the store (ARGS='-thousand -tree DIR -grenade DIR')
 	@go run ./hack/bench $(ARGS)
 
 .PHONY: compare

@@ -284,3 +284,30 @@ ls "$SAVE_DIR"; cat "$SAVE_DIR/grenade_db.ini"
 	g.Expect(output).To(HavePrefix("2\n2\n"), output)
 	g.Expect(output).To(HaveSuffix("grenade\ngrenade_db.ini\n# saved: 2\n[p]\nk = 2\n"))
 }
+
+// A get does not look for what only a save needs to know, and finds the same: whatever
+// stands in the file, by our hand or a person's.
+func TestStoreLooksUpWhatItSeeks(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	output, code := w.bash(t, `
+LC_ALL=C RANDOM=1
+pieces=($'[a]\n' $'[b]\n' $'[ab]\n' $'k = v\n' $'kk = [a]\n' $'k = x[1\n' $'k= y\n' $'  k  =  z w \n' $'[\n' $'[]\n' $'[x\n' $'[x]y\n' $'\n' $'# k = 1\n' $'k2 = [b\n' $'[k = q]\n' $'m = a = b\n')
+found=0 none=0
+for ((turn = 0; turn < 1500; turn++)); do
+    text=$'# saved: 0\n'
+    for ((i = RANDOM % 12; i >= 0; i--)); do text+=${pieces[RANDOM % ${#pieces[@]}]}; done
+    for section in a b ab; do
+        for key in k kk m k2; do
+            sought=none looked=none
+            ! _store_seek $section $key || sought="=$REPLY"
+            ! _store_look $section $key || looked="=$REPLY"
+            [[ $sought == "$looked" ]] || { printf '%q: [%s] %s: seek %q, look %q\n' "$text" $section $key "$sought" "$looked"; exit 1; }
+            if [[ $sought == none ]]; then none=$((none + 1)); else found=$((found + 1)); fi
+        done
+    done
+done
+((found > 500 && none > 500)) || exit 2
+`)
+	g.Expect(code).To(Equal(0), output)
+}

@@ -314,15 +314,25 @@ func (c *Config) checkInPlace(dir string) error {
 // PluginrcForScripts is the pluginrc that scripts source: what the user's comes
 // to, since it may ask the machine on which it is evaluated. It is empty when no
 // plugin is enabled.
+//
+// It leaves what enable_grenade_plugin would, called for each of them, and GITDIR as
+// it is here. Each script of each phase sources it, so there is one assignment for
+// each array: a call for each plugin takes bash four times as long.
 func (c *Config) PluginrcForScripts() string {
-	text := c.pluginrcSets
+	if len(c.Plugins) == 0 {
+		return c.pluginrcSets
+	}
+	var names, repositories, dirs, branches strings.Builder
 	for _, p := range c.Plugins {
 		branch := p.Branch
 		if branch == "" {
 			branch = c.Target.Branch
 		}
-		text += fmt.Sprintf("enable_grenade_plugin %s %s %s\n", p.Name, quote(p.URL), quote(branch))
-		text += fmt.Sprintf("GITDIR[%s]=%s\n", p.Name, quote(p.Dir))
+		fmt.Fprintf(&names, ",%s", p.Name)
+		fmt.Fprintf(&repositories, "[%s]=%s\n", p.Name, quote(p.URL))
+		fmt.Fprintf(&dirs, "[%s]=%s\n", p.Name, quote(p.Dir))
+		fmt.Fprintf(&branches, "[%s]=%s\n", p.Name, quote(branch))
 	}
-	return text
+	return c.pluginrcSets + "declare -gA GITREPO GITDIR GITBRANCH\nGRENADE_PLUGINS+=" + names.String() +
+		"\nGITREPO+=(\n" + repositories.String() + ")\nGITDIR+=(\n" + dirs.String() + ")\nGITBRANCH+=(\n" + branches.String() + ")\n"
 }

@@ -116,7 +116,7 @@ func FuzzPluginrc(f *testing.F) {
 		if len(c.Plugins) != 1 || c.Plugins[0].Name != name || c.Plugins[0].URL != url || branch != "" && c.Plugins[0].Branch != branch {
 			t.Fatalf("%q enables %+v", rc, c.Plugins)
 		}
-		show := osexec.CommandContext(t.Context(), "bash", "-c", `enable_grenade_plugin() { printf '%s\0' "$@"; }; declare -A GITDIR; eval "$1"; printf '%s\0' "${GITDIR[@]}"`, "-", c.PluginrcForScripts())
+		show := osexec.CommandContext(t.Context(), "bash", "-c", `eval "$1"; printf '%s\0' "${GRENADE_PLUGINS#,}" "${GITREPO[@]}" "${GITBRANCH[@]}" "${GITDIR[@]}"`, "-", c.PluginrcForScripts())
 		seen, err := show.Output()
 		want := strings.Join([]string{name, url, map[bool]string{true: c.Target.Branch, false: branch}[branch == ""], c.Plugins[0].Dir, ""}, "\x00")
 		if err != nil || !bytes.Equal(seen, []byte(want)) {

@@ -22,18 +22,22 @@ type seen struct {
 	size            int
 	scripts         int
 	setup           time.Duration // of all before the first script: configuration, plan, settings
-	whole           time.Duration // of all rows, their scripts included
+	rows            spent         // on all rows, their scripts included
 	bare, save, get time.Duration // of one
 	peakMB          float64       // of this process, so far
 }
 
-func (s seen) perScript() time.Duration { return s.whole / time.Duration(s.scripts) }
+func (s seen) perRow() time.Duration    { return s.rows.wall / time.Duration(s.scripts) }
+func (s seen) cpuPerRow() time.Duration { return s.rows.cpu / time.Duration(s.scripts) }
 
 // scriptLimit is how long a script that does nothing may take.
 const scriptLimit = time.Minute
 
 // What every script of every plugin begins with.
 const preamble = "#!/usr/bin/env bash\nset -o errexit\nsource $GRENADE_DIR/grenaderc\nsource $GRENADE_DIR/functions\n"
+
+// savedID is what create of every plugin saves.
+const savedID = "6d1f7c1e-0b7d-4d0c-9d65-7c1f5a1f1d0c"
 
 // site is a STACK_ROOT in a temporary directory.
 type site struct {
@@ -43,29 +47,35 @@ type site struct {
 	dumps               bool
 }
 
-// measure makes a site with so many plugins, runs all their scripts, and removes it.
-func measure(ctx context.Context, size int, tree string, dumps bool) (result seen, err error) {
+// withSite makes a site with so many plugins, has it used, and removes it.
+func withSite(size int, tree string, dumps bool, use func(*site) error) (err error) {
 	root, err := os.MkdirTemp("", "grenade-bench-")
 	if err != nil {
-		return seen{}, fmt.Errorf("bench: %w", err)
+		return fmt.Errorf("bench: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
 	here, err := newSite(root, tree, dumps)
 	if err != nil {
-		return seen{}, err
+		return err
 	}
 	for i := range size {
 		if err := here.plugin(i); err != nil {
-			return seen{}, err
+			return err
 		}
 	}
-	if err := here.run(ctx, size, &result); err != nil {
+	return use(here)
+}
+
+// measure makes a run of ours in the site, and looks at what its store and a bare
+// script cost.
+func (s *site) measure(ctx context.Context, size int) (result seen, err error) {
+	if err := s.run(ctx, size, &result); err != nil {
 		return seen{}, err
 	}
-	if result.bare, err = here.bare(ctx); err != nil {
+	if result.bare, err = s.bare(ctx); err != nil {
 		return seen{}, err
 	}
-	if result.save, result.get, err = here.store(ctx); err != nil {
+	if result.save, result.get, err = s.store(ctx); err != nil {
 		return seen{}, err
 	}
 	var usage syscall.Rusage
@@ -89,7 +99,7 @@ func newSite(root, tree string, dumps bool) (*site, error) {
 	// A plugin that is used where it is must be open to the node's user.
 	err = os.Chmod(root, 0o755)
 	for _, side := range []string{"old", "new"} {
-		err = errors.Join(err, os.MkdirAll(filepath.Join(root, side), 0o755), os.CopyFS(filepath.Join(root, side, "devstack"), os.DirFS(tree)))
+		err = errors.Join(err, copyTree(filepath.Join(root, side, "devstack"), tree))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
@@ -104,11 +114,11 @@ func (s *site) pluginDir(i int) string {
 // plugin writes one that saves a value in create and looks at it afterwards.
 func (s *site) plugin(i int) error {
 	name := "p" + strconv.Itoa(i)
-	resources := preamble + strings.ReplaceAll(`case $1 in
-    create) resource_save NAME id 6d1f7c1e-0b7d-4d0c-9d65-7c1f5a1f1d0c ;;
+	resources := preamble + strings.NewReplacer("NAME", name, "ID", savedID).Replace(`case $1 in
+    create) resource_save NAME id ID ;;
     verify | verify_noapi) for key in id id missing; do resource_get NAME $key >/dev/null; done ;;
 esac
-`, "NAME", name)
+`)
 	err := os.MkdirAll(s.pluginDir(i), 0o755)
 	err = errors.Join(err, os.WriteFile(filepath.Join(s.pluginDir(i), "settings"), []byte("register_project_for_upgrade "+name+"\n"), 0o644))
 	for script, text := range map[string]string{"resources.sh": resources, "upgrade.sh": preamble, "shutdown.sh": preamble} {

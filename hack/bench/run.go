@@ -60,7 +60,10 @@ func (s *site) run(ctx context.Context, size int, result *seen) (err error) {
 		return fmt.Errorf("setup: %w", err)
 	}
 	result.setup = time.Since(began)
-	began = time.Now()
+	before, err := now()
+	if err != nil {
+		return err
+	}
 	for _, row := range selection.Rows {
 		if !row.OfProject() || !runsScripts(row.Phase.ID) {
 			continue
@@ -71,8 +74,8 @@ func (s *site) run(ctx context.Context, size int, result *seen) (err error) {
 		}
 		result.scripts++
 	}
-	result.whole = time.Since(began)
-	return nil
+	result.rows, err = since(before)
+	return err
 }
 
 func itself(projects []string) ([]string, error) { return projects, nil }
