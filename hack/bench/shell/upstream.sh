@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # upstream.sh - what upstream's grenade.sh does with plugins, in one shell as it does
 # and by upstream's own functions: settings, and the scripts of every phase. What it
-# does beside that (trees, stack.sh, databases, Tempest) is left out, and so are its
-# filters, through which all output goes: that is in its favour.
+# does beside that (trees, stack.sh, databases, Tempest) is left out. All output goes
+# through its filters, as it does there (VERBOSE=True, its default).
 #
 # usage: GRENADE_DIR=... upstream.sh CLOCK
 #   CLOCK  gets the microseconds since 1970 before the first script and after the last
@@ -14,7 +14,9 @@ source "$GRENADE_DIR/inc/bootstrap"
 mkdir -p "$STACK_ROOT/logs"
 # shellcheck disable=SC2034 # upstream's resources gives it to scripts
 LOGDIR=$STACK_ROOT/logs
-exec 3>&1 6>&1
+exec 3>&1
+exec 1> >("$GRENADE_DIR/tools/outfilter.py" -v -o "$LOGDIR/grenade.sh.log") 2>&1
+exec 6> >("$GRENADE_DIR/tools/outfilter.py" -o "$LOGDIR/grenade.sh.log.summary")
 set -o errexit
 set -o xtrace
 # shellcheck source=/dev/null
