@@ -28,6 +28,7 @@ func fakeUpstream(t *testing.T, resources string) string {
 	for name, text := range map[string]string{
 		"grenaderc":              "SAVE_DIR=$STACK_ROOT/save\ndeclare -A PLUGIN_DIR GITDIR\nUPGRADE_PROJECTS=\n",
 		"inc/bootstrap":          "function short_source { echo here; }\n",
+		"tools/outfilter.py":     "#!/bin/sh\n[ \"$1\" = -v ] || exec >/dev/null\nexec cat\n",
 		"projects/nova/settings": "echo not wanted here\nfalse\n",
 		"functions": `
 function enable_grenade_plugin { GRENADE_PLUGINS+=" $1" GITDIR[$1]=$STACK_ROOT/plugins/$1; }
@@ -44,7 +45,7 @@ source $GRENADE_DIR/pluginrc
 	} {
 		path := filepath.Join(dir, name)
 		NewWithT(t).Expect(os.MkdirAll(filepath.Dir(path), 0o755)).To(Succeed())
-		NewWithT(t).Expect(os.WriteFile(path, []byte(text), 0o600)).To(Succeed())
+		NewWithT(t).Expect(os.WriteFile(path, []byte(text), 0o700)).To(Succeed())
 	}
 	return dir
 }
