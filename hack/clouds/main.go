@@ -87,6 +87,11 @@ func run(ctx context.Context, options harness.Options, grenade string) (err erro
 		return fmt.Errorf("a place for plugins and commands: %w", err)
 	}
 	tester := &tester{site: campaign.Site, before: before, scratch: scratch, grenade: grenade}
+	if len(campaign.Ledger.Results) == 0 {
+		if err := tester.forgetTimes(); err != nil {
+			return err
+		}
+	}
 	cases := tester.externalCases()
 	if grenade != "" {
 		cases = append(append(cases, tester.upstreamCases()...), tester.timesCases()...)

@@ -82,10 +82,7 @@ func (t *tester) upgrade(ctx context.Context, name string, env []string, filter 
 }
 
 // base is a cloud that stands at the base release, and is left alone.
-type base struct {
-	id     string // of the run that built it
-	inside harness.Inside
-}
+type base struct{ inside harness.Inside }
 
 // build makes one. Two phases are no single one, so a cloud is built; nothing is
 // stopped.
@@ -106,7 +103,7 @@ func (t *tester) build(ctx context.Context, name string) (base, error) {
 		return base{}, err
 	}
 	inside, err := harness.FindInside(begin.Run)
-	return base{id: begin.Run, inside: inside}, err
+	return base{inside}, err
 }
 
 // description is what hack/cloud describe prints.

@@ -293,6 +293,16 @@ func (t *tester) keep(who spent, seen times) error {
 	return nil
 }
 
+// forgetTimes removes those of an earlier campaign.
+func (t *tester) forgetTimes() error {
+	for _, who := range []spent{byUpstream, byUs, byTree} {
+		if err := os.Remove(t.kept(who)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("times of an earlier campaign: %w", err)
+		}
+	}
+	return nil
+}
+
 func (t *tester) kept(who spent) string {
 	return filepath.Join(t.site.Logs, "times-"+string(who)+".json")
 }
@@ -315,23 +325,21 @@ func (t *tester) timesTable(out io.Writer) error {
 		all[who] = seen
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\nphase\tthe tree's work s\tgrenade.sh s\tthis suite s\tof it native checks s\trest of grenade.sh s\trest of this suite s\tratio\t")
-	line := func(name string, of func(times) time.Duration, native time.Duration) {
-		tree, upstream, ours := of(all[byTree]), of(all[byUpstream]), of(all[byUs])
-		ratio := "–"
-		if rest := upstream - tree; rest > 0 {
-			ratio = fmt.Sprintf("%.2f", float64(ours-native-tree)/float64(rest))
-		}
-		fmt.Fprintf(table, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%s\t\n", name, tree.Seconds(), upstream.Seconds(), ours.Seconds(), native.Seconds(),
-			(upstream - tree).Seconds(), (ours - native - tree).Seconds(), ratio)
+	fmt.Fprintln(table, "\nphase\tthe tree's work s\tgrenade.sh s\tthis suite s\tof it native checks s\trest of grenade.sh s\trest of this suite s\t")
+	line := func(name string, tree, upstream, ours, native time.Duration) {
+		fmt.Fprintf(table, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, tree.Seconds(), upstream.Seconds(), ours.Seconds(), native.Seconds(),
+			(upstream - tree).Seconds(), (ours - native - tree).Seconds())
 	}
+	tree, upstream, ours := all[byTree], all[byUpstream], all[byUs]
 	for _, phase := range phases() {
-		line(phase, func(seen times) time.Duration { return seen.Phases[phase] }, all[byUs].Native[phase])
+		line(phase, tree.Phases[phase], upstream.Phases[phase], ours.Phases[phase], ours.Native[phase])
 	}
-	line("whole", func(seen times) time.Duration { return seen.Whole }, all[byUs].native())
+	line("whole", tree.Whole, upstream.Whole, ours.Whole, ours.native())
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("the table of times: %w", err)
 	}
+	left, upstreams := ours.Whole-ours.native()-tree.Whole, upstream.Whole-tree.Whole
+	fmt.Fprintf(out, "\nrest of this suite to that of grenade.sh: %.1f s to %.1f s, %.2f\n", left.Seconds(), upstreams.Seconds(), left.Seconds()/upstreams.Seconds())
 	fmt.Fprintln(out, "\nThe rest is what a harness takes without the tree's work, and without native checks, which upstream has not: they make, compare\n"+
 		"and remove resources of their own. further: phases of this suite alone, and what lies between rows; of grenade.sh: its settings.")
 	return nil

@@ -4,11 +4,13 @@ package behaviour_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -36,6 +38,16 @@ func TestBehaviour(t *testing.T) {
 			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, output)
 		}
 	}
+	// testscript sometimes leaves the directory in which it made the scripts' own, empty.
+	var parent sync.Map
+	t.Cleanup(func() {
+		parent.Range(func(dir, _ any) bool {
+			if err := os.Remove(fmt.Sprint(dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Error(err)
+			}
+			return true
+		})
+	})
 	checkout, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +62,7 @@ func TestBehaviour(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"tiny-devstack": tinyDevstack, "fake-cloud": fakeCloud, "cloud-is-empty": cloudIsEmpty, "chmod-x": chmodX},
 		Setup: func(env *testscript.Env) error {
+			parent.Store(filepath.Dir(env.WorkDir), nil)
 			// Trees are used by another user than root, too.
 			for dir := env.WorkDir; dir != os.TempDir() && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 				if err := os.Chmod(dir, 0o755); err != nil {
