@@ -185,13 +185,17 @@ func (t *tester) inNode(ctx context.Context, cloud base, name, script string, en
 		quoted = append(quoted, "'"+word+"'")
 	}
 	// The node has the cached root file systems of both releases: the target's is the
-	// one that it does not run itself.
+	// one that it does not run itself. It alone is kept, and elsewhere: upstream's
+	// grenade.sh makes all below STACK_ROOT the caller's, however many roots are cached.
 	printed, err := cloud.inside.Bash(ctx, fmt.Sprintf(`
 for lower in '%s'/roots/*/root; do
     cmp -s "$lower/etc/os-release" /etc/os-release || break
 done
-setpriv --reuid=stack --regid=stack --init-groups env -i %s DEBSTACK_LOWER="$lower" '%s' 2>'%s'`,
-		t.site.StackRoot, strings.Join(quoted, " "), path, said))
+mkdir -p /run/target-root
+mount --bind "$lower" /run/target-root
+umount '%s/roots'
+setpriv --reuid=stack --regid=stack --init-groups env -i %s DEBSTACK_LOWER=/run/target-root '%s' 2>'%s'`,
+		t.site.StackRoot, t.site.StackRoot, strings.Join(quoted, " "), path, said))
 	log := filepath.Join(t.site.Logs, name+".log")
 	if content, broken := os.ReadFile(said); broken == nil {
 		err = errors.Join(err, os.WriteFile(log, content, 0o600))
