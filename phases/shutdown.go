@@ -2,7 +2,6 @@ package phases
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,29 +42,50 @@ func (r *Run) shutdown(ctx context.Context, row Row) error {
 	return r.scriptAndProof(ctx, row, "shutdown.sh", config.Base, prove)
 }
 
-// proveGoneOrNote is proveGone for a service that its own plugin does not stop:
-// another's may have, as upstream's nova stops placement.
-func (r *Run) proveGoneOrNote(ctx context.Context, service tree.Service) error {
-	err := r.proveGone(ctx, service)
-	var runs *Unmet
-	if errors.As(err, &runs) {
-		return &resources.NotChecked{Reason: "its plugin has no shutdown.sh, and nobody has stopped it: it runs on until its upgrade: " + runs.Saw}
-	}
-	return err
-}
-
 // proveGone holds when none of the service's processes is left.
 func (r *Run) proveGone(ctx context.Context, service tree.Service) error {
-	running, err := probe.Units(ctx, r.cloud.Node(), service.Units)
-	if err != nil {
-		return fmt.Errorf("what is left of %s: %w", service.Name, err)
-	}
-	survivors, err := r.survivors(ctx, service.Name)
+	left, helpers, err := r.leftOf(ctx, service)
 	if err != nil {
 		return err
 	}
-	var left []string
-	var helpers []probe.Process
+	if len(left) > 0 {
+		return &Unmet{
+			What: fmt.Sprintf("%s still runs after its shutdown", service.Name),
+			Want: fmt.Sprintf("no process in the units %s", strings.Join(service.Units, " ")),
+			Saw:  strings.Join(left, "\n"),
+		}
+	}
+	return r.proveHelpersRunOn(service, helpers)
+}
+
+// proveGoneOrNote is proveGone for a service that its own plugin does not stop, which may
+// run on: another's may have stopped it, as upstream's nova stops placement. Its data
+// plane must run on all the same.
+func (r *Run) proveGoneOrNote(ctx context.Context, service tree.Service) error {
+	left, helpers, err := r.leftOf(ctx, service)
+	if err != nil {
+		return err
+	}
+	if err := r.proveHelpersRunOn(service, helpers); err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return &resources.NotChecked{Reason: "its plugin has no shutdown.sh, and nobody has stopped it: it runs on until its upgrade: " + strings.Join(left, "; ")}
+	}
+	return nil
+}
+
+// leftOf describes the service's processes that run, wherever they are now, and apart
+// from them the data plane's programs in its units.
+func (r *Run) leftOf(ctx context.Context, service tree.Service) (left []string, helpers []probe.Process, err error) {
+	running, err := probe.Units(ctx, r.cloud.Node(), service.Units)
+	if err != nil {
+		return nil, nil, fmt.Errorf("what is left of %s: %w", service.Name, err)
+	}
+	survivors, err := r.survivors(ctx, service.Name)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, unit := range service.Units {
 		for _, process := range running[unit] {
 			if service.Helper(unit, process.Exe) {
@@ -79,14 +99,7 @@ func (r *Run) proveGone(ctx context.Context, service tree.Service) error {
 	for _, process := range survivors {
 		left = append(left, describe(process)+" (it has left its unit)")
 	}
-	if len(left) > 0 {
-		return &Unmet{
-			What: fmt.Sprintf("%s still runs after its shutdown", service.Name),
-			Want: fmt.Sprintf("no process in the units %s", strings.Join(service.Units, " ")),
-			Saw:  strings.Join(left, "\n"),
-		}
-	}
-	return r.proveHelpersRunOn(service, helpers)
+	return left, helpers, nil
 }
 
 // proveHelpersRunOn holds when the data plane's programs that ran before

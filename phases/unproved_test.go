@@ -145,6 +145,18 @@ func TestWhatRunsOnAfterShutdown(t *testing.T) {
 	}
 }
 
+// Whoever stops nothing must not have stopped the data plane either.
+func TestALostDataPlaneIsRedWithoutAShutdownToo(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a")
+	run.use(&seenCloud{localCloud: localCloud{root: run.Config.StackRoot}, service: tree.Service{Name: "a", Units: []string{"a"}}}, nil)
+	run.evidence["a"] = &ProjectEvidence{Helpers: []probe.Process{{Unit: "a", PID: 9, StartTime: 1, Exe: "/usr/sbin/dnsmasq"}}}
+	phase, _ := PhaseByID(Shutdown)
+	row := run.settle(t.Context(), Row{Phase: phase, Project: "a"})
+	g.Expect(row.Outcome).To(Equal(report.Failed), row.Reason)
+	g.Expect(row.Failure.Message).To(ContainSubstring("took programs of the data plane with it"))
+}
+
 // It may have run on until the upgrade, and have left its unit.
 func TestAnOldProcessOutsideItsUnitIsNoUpgrade(t *testing.T) {
 	g := NewWithT(t)

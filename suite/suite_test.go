@@ -45,7 +45,7 @@ const cleanUpBudget = 5 * time.Minute
 func TestUpgrade(t *testing.T) {
 	// Only go test gives its tests this flag.
 	if byGoTest := flag.Lookup("test.paniconexit0"); byGoTest != nil && byGoTest.Value.String() == "true" {
-		t.Skip("a run is started by ginkgo run ./suite, or hack/upgrade: go test kills what has not ended after ten minutes, an upgrade half-way")
+		t.Fatal("nothing was run: a run is started by ginkgo run ./suite, or hack/upgrade: go test kills what has not ended after ten minutes, an upgrade half-way")
 	}
 	// ctx ends when the run must: at a signal to terminate, at the suite's
 	// timeout, or when the process that started it dies. The first SIGINT does

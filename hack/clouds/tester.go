@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"grenade/hack/internal/harness"
 )
@@ -145,10 +144,7 @@ func (t *tester) nothingLeft() error {
 	if err != nil {
 		return err
 	}
-	if left := now.LeftSince(t.before); len(left) > 0 {
-		return fmt.Errorf("left behind:\n  %s", strings.Join(left, "\n  "))
-	}
-	return nil
+	return now.NothingLeftSince(t.before)
 }
 
 // program writes a shell script that can be run.

@@ -144,8 +144,5 @@ func (s *saboteur) nothingLeft() error {
 	if err != nil {
 		return err
 	}
-	if left := now.LeftSince(s.before); len(left) > 0 {
-		return fmt.Errorf("left behind:\n  %s", strings.Join(left, "\n  "))
-	}
-	return nil
+	return now.NothingLeftSince(s.before)
 }

@@ -47,6 +47,14 @@ func TakeSnapshot() (Snapshot, error) {
 	return snapshot, nil
 }
 
+// NothingLeftSince is an error that lists what LeftSince does, if anything.
+func (s Snapshot) NothingLeftSince(earlier Snapshot) error {
+	if left := s.LeftSince(earlier); len(left) > 0 {
+		return fmt.Errorf("left behind:\n  %s", strings.Join(left, "\n  "))
+	}
+	return nil
+}
+
 // LeftSince lists what the host holds now and did not hold at the earlier
 // snapshot, as "kind: line".
 func (s Snapshot) LeftSince(earlier Snapshot) []string {

@@ -81,3 +81,10 @@ func TestStatOfAProcessWithAStrangeName(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(process).To(Equal(Process{PID: 7, Parent: 1, Group: 7, Session: 6, Start: 12345, Comm: "a) b (c", State: 'S'}))
 }
+
+func TestWhatIsLeftIsAnError(t *testing.T) {
+	g := NewWithT(t)
+	before := Snapshot{Links: []string{"lo"}}
+	g.Expect(before.NothingLeftSince(before)).To(Succeed())
+	g.Expect(Snapshot{Links: []string{"lo", "ve-x"}}.NothingLeftSince(before)).To(MatchError(ContainSubstring("link: ve-x")))
+}
