@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"grenade/hack/internal/harness"
 )
@@ -48,9 +49,16 @@ func (e ended) String() string {
 	return fmt.Sprintf("%d rows, %d not checked (exit %d)", len(e.verdict.Rows), unseen, e.code)
 }
 
-// mustBe is an error unless the run ended so; the zero row stands for green.
+// mustBe is an error unless the run ended so; the zero row stands for green, in which
+// every project's upgrade has been proved.
 func (e ended) mustBe(red harness.Row) error {
 	first, failed := e.verdict.FirstFailed()
+	for _, project := range strings.Split(projects, " || ") {
+		row, _ := e.verdict.Find(harness.Row{Phase: upgrade, Project: project})
+		if red == (harness.Row{}) && row.Outcome != "passed" {
+			return fmt.Errorf("upgrade/%s must have passed, it is %q: %s; results: %s, output: %s", project, row.Outcome, row.Why(), e.results, e.log)
+		}
+	}
 	switch {
 	case red == (harness.Row{}) && (failed || e.code != 0):
 		return fmt.Errorf("it must be green; results: %s, output: %s", e.results, e.log)
