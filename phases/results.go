@@ -39,6 +39,7 @@ func (r *Run) Report(ctx context.Context) report.Report {
 		RunID: r.ID, Started: r.started, Finished: time.Now(),
 		Base: r.side(ctx, config.Base), Target: r.side(ctx, config.Target),
 		Notes: slices.Clone(r.notes), Setup: r.setup, PeakMemory: r.memory(),
+		Rows: make([]report.Row, 0, len(r.Selection.Rows)),
 	}
 	for _, plugin := range r.fetched {
 		made.Plugins = append(made.Plugins, plugin.Reported())
@@ -50,7 +51,7 @@ func (r *Run) Report(ctx context.Context) report.Report {
 		}
 		made.Rows = append(made.Rows, settled)
 	}
-	made.Timings = append(r.cloud.Timings(), r.timings...)
+	made.Timings = append(slices.Grow(r.cloud.Timings(), len(r.timings)+1), r.timings...)
 	harness := report.Uncovered(made.Timings, r.started, made.Finished)
 	made.Timings = append(made.Timings, report.Timing{Name: "the harness itself", Kind: report.Other, Duration: harness})
 	made.Evidence = r.reportEvidence()

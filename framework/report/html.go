@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -21,11 +20,11 @@ func (r Report) WriteHTML(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("writing the report as HTML: %w", err)
 	}
-	var b bytes.Buffer
-	if err := parsed.Execute(&b, r.redacted().view()); err != nil {
+	out := newSink(w)
+	if err := parsed.Execute(out, r.redacted().view()); err != nil {
 		return fmt.Errorf("writing the report as HTML: %w", err)
 	}
-	return put(w, b.Bytes(), "HTML")
+	return out.done("HTML")
 }
 
 // view is what the page shows, worked out: the template only places it.
@@ -97,9 +96,9 @@ func (r Report) view() view {
 	if !r.Started.IsZero() {
 		v.Started = r.Started.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
-	rows := r.complete()
+	places := r.places()
 	for _, phase := range r.phases() {
-		v.Phases = append(v.Phases, phaseOf(phase, v.Projects, rows))
+		v.Phases = append(v.Phases, r.phaseView(phase, v.Projects, places[phase]))
 	}
 	for _, row := range r.Failures() {
 		v.Failures = append(v.Failures, failureOf(row))
@@ -123,31 +122,43 @@ func verdictClass(code int) string {
 
 func class(o Outcome) string { return strings.ReplaceAll(string(o), " ", "-") }
 
-func phaseOf(phase string, projects []string, rows []Row) phaseView {
+// places is where in Rows a row is, by phase and project.
+func (r Report) places() map[string]map[string]int {
+	places := map[string]map[string]int{}
+	for i, row := range r.Rows {
+		if places[row.Phase] == nil {
+			places[row.Phase] = map[string]int{}
+		}
+		places[row.Phase][row.Project] = i
+	}
+	return places
+}
+
+func (r Report) phaseView(phase string, projects []string, places map[string]int) phaseView {
 	v := phaseView{Name: phase}
 	var took time.Duration
 	for _, project := range projects {
-		cell := cellView{Class: "none", Title: "not in the plan"}
-		for _, row := range rows {
-			if row.Phase != phase || row.Project != project {
-				continue
+		place, planned := places[project]
+		if !planned {
+			v.Cells = append(v.Cells, cellView{Class: "none", Title: "not in the plan"})
+			continue
+		}
+		row := r.completed(r.Rows[place])
+		took += row.Duration
+		cell := cellView{Class: class(row.Outcome), Sign: sign(row.Outcome), Text: seconds(row.Duration), Link: row.Log}
+		cell.Title = row.Name() + ": " + string(row.Outcome)
+		if row.Reason != "" {
+			cell.Title += " – " + row.Reason
+		}
+		switch row.Outcome {
+		case Passed:
+		case Failed:
+			cell.Link = "#" + anchor(row)
+			if row.Consequence {
+				cell.Title += " (a consequence)"
 			}
-			took += row.Duration
-			cell = cellView{Class: class(row.Outcome), Sign: sign(row.Outcome), Text: seconds(row.Duration), Link: row.Log}
-			cell.Title = row.Name() + ": " + string(row.Outcome)
-			if row.Reason != "" {
-				cell.Title += " – " + row.Reason
-			}
-			switch row.Outcome {
-			case Passed:
-			case Failed:
-				cell.Link = "#" + anchor(row)
-				if row.Consequence {
-					cell.Title += " (a consequence)"
-				}
-			default:
-				cell.Text, cell.Link = string(row.Outcome), ""
-			}
+		default:
+			cell.Text, cell.Link = string(row.Outcome), ""
 		}
 		v.Cells = append(v.Cells, cell)
 	}

@@ -44,23 +44,23 @@ func (r Report) WriteJUnit(w io.Writer, resultsDir string) error {
 	counts := fmt.Sprintf(`tests="%d" failures="%d" errors="0" skipped="%d" time="%s"`,
 		cases, n[Failed], n[NotChecked]+n[Blocked]+n[NotRun], decimal(r.elapsed()))
 
-	var b bytes.Buffer
-	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
-	fmt.Fprintf(&b, "<testsuites name=\"grenade\" %s>\n", counts)
-	fmt.Fprintf(&b, "  <testsuite name=\"grenade\" %s timestamp=\"%s\">\n", counts, r.Started.UTC().Format("2006-01-02T15:04:05"))
-	b.WriteString("    <properties>\n")
+	b := newSink(w)
+	b.put(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
+	b.putf("<testsuites name=\"grenade\" %s>\n", counts)
+	b.putf("  <testsuite name=\"grenade\" %s timestamp=\"%s\">\n", counts, r.Started.UTC().Format("2006-01-02T15:04:05"))
+	b.put("    <properties>\n")
 	for _, p := range r.properties() {
-		fmt.Fprintf(&b, "      <property name=\"%s\" value=\"%s\"/>\n", xmlAttribute(p[0]), xmlAttribute(p[1]))
+		b.putf("      <property name=\"%s\" value=\"%s\"/>\n", xmlAttribute(p[0]), xmlAttribute(p[1]))
 	}
-	b.WriteString("    </properties>\n")
+	b.put("    </properties>\n")
 	for _, row := range rows {
-		writeCase(&b, row, r.output(row, resultsDir))
+		writeCase(b, row, r.output(row, resultsDir))
 		for _, test := range row.Tests {
-			writeCase(&b, test.row(row), "")
+			writeCase(b, test.row(row), "")
 		}
 	}
-	b.WriteString("  </testsuite>\n</testsuites>\n")
-	return put(w, b.Bytes(), "JUnit XML")
+	b.put("  </testsuite>\n</testsuites>\n")
+	return b.done("JUnit XML")
 }
 
 // properties are name and value, in a fixed order.
@@ -95,14 +95,14 @@ func sorted(m map[string]string) []string {
 	return keys
 }
 
-func writeCase(b *bytes.Buffer, row Row, output string) {
-	fmt.Fprintf(b, "    <testcase classname=\"grenade.%s\" name=\"%s\" time=\"%s\"",
+func writeCase(b sink, row Row, output string) {
+	b.putf("    <testcase classname=\"grenade.%s\" name=\"%s\" time=\"%s\"",
 		xmlAttribute(strings.ReplaceAll(row.Phase, " ", "_")), xmlAttribute(row.Project), decimal(row.Duration))
 	if row.Outcome == Passed && output == "" {
-		b.WriteString("/>\n")
+		b.put("/>\n")
 		return
 	}
-	b.WriteString(">\n")
+	b.put(">\n")
 	switch row.Outcome {
 	case Passed:
 	case Failed:
@@ -111,19 +111,19 @@ func writeCase(b *bytes.Buffer, row Row, output string) {
 		if row.Consequence {
 			kind = "consequence"
 		}
-		fmt.Fprintf(b, "      <failure type=\"%s\" message=\"%s\">%s</failure>\n",
+		b.putf("      <failure type=\"%s\" message=\"%s\">%s</failure>\n",
 			kind, xmlAttribute(headline(row)), xmlText(failureText(f, row.Log)))
 	default:
 		message := string(row.Outcome)
 		if row.Reason != "" {
 			message += ": " + row.Reason
 		}
-		fmt.Fprintf(b, "      <skipped message=\"%s\"/>\n", xmlAttribute(message))
+		b.putf("      <skipped message=\"%s\"/>\n", xmlAttribute(message))
 	}
 	if output != "" {
-		fmt.Fprintf(b, "      <system-out>%s</system-out>\n", output)
+		b.putf("      <system-out>%s</system-out>\n", output)
 	}
-	b.WriteString("    </testcase>\n")
+	b.put("    </testcase>\n")
 }
 
 // failure is never nil: a failed row without details still failed.

@@ -2,6 +2,12 @@ package report
 
 import "slices"
 
+// redacted is the timing with clean applied to its name.
+func (t Timing) redacted(clean func(string) string) Timing {
+	t.Name = clean(t.Name)
+	return t
+}
+
 // Redacted is the row with clean applied to every text that comes from outside.
 func (r Row) Redacted(clean func(string) string) Row {
 	r.Reason = clean(r.Reason)
@@ -41,7 +47,7 @@ func (r Report) redacted() Report {
 	}
 	r.Timings = slices.Clone(r.Timings)
 	for i := range r.Timings {
-		r.Timings[i].Name = r.Redact(r.Timings[i].Name)
+		r.Timings[i] = r.Timings[i].redacted(r.Redact)
 	}
 	r.Evidence = slices.Clone(r.Evidence)
 	for i := range r.Evidence {

@@ -153,7 +153,7 @@ type Report struct {
 	Target   Side      `json:"target"`
 	// Setup is BeforeSuite; it is told only when it failed.
 	Setup *Row  `json:"setup,omitempty"`
-	Rows  []Row `json:"rows"` // the whole selected plan, in order
+	Rows  []Row `json:"rows,omitempty"` // the whole selected plan, in order
 	// ExitCode is set by the caller when the run ended for a reason that rows
 	// do not show: Usage, Environment or Interrupted. Otherwise ExitCode() finds
 	// it.
@@ -229,8 +229,8 @@ func Verdict(code int) string {
 // Counts counts rows by outcome; a failed setup is one more failure.
 func (r Report) Counts() map[Outcome]int {
 	n := map[Outcome]int{}
-	for _, row := range r.complete() {
-		n[row.Outcome]++
+	for _, row := range r.Rows {
+		n[r.completed(row).Outcome]++
 	}
 	if r.setupFailed() {
 		n[Failed]++
@@ -244,8 +244,8 @@ func (r Report) Failures() []Row {
 	if r.setupFailed() {
 		causes = append(causes, *r.Setup)
 	}
-	for _, row := range r.complete() {
-		switch {
+	for _, row := range r.Rows {
+		switch row = r.completed(row); {
 		case row.Outcome != Failed:
 		case row.Consequence:
 			consequences = append(consequences, row)
@@ -258,23 +258,28 @@ func (r Report) Failures() []Row {
 
 func (r Report) setupFailed() bool { return r.Setup != nil && r.Setup.Outcome == Failed }
 
-// complete is the plan with an outcome in every row: what the run did not come
-// to was blocked by a failed setup, or not run.
+// complete is the plan with an outcome in every row.
 func (r Report) complete() []Row {
 	rows := make([]Row, len(r.Rows))
 	for i, row := range r.Rows {
-		if row.Outcome == "" {
-			row.Outcome = NotRun
-		}
-		if row.Outcome == NotRun && r.setupFailed() {
-			row.Outcome, row.Reason = Blocked, "setup failed"
-		}
-		if row.Outcome == NotRun && row.Reason == "" {
-			row.Reason = "the run ended before it"
-		}
-		rows[i] = row
+		rows[i] = r.completed(row)
 	}
 	return rows
+}
+
+// completed is a row with an outcome: what the run did not come to was blocked by a
+// failed setup, or not run.
+func (r Report) completed(row Row) Row {
+	if row.Outcome == "" {
+		row.Outcome = NotRun
+	}
+	if row.Outcome == NotRun && r.setupFailed() {
+		row.Outcome, row.Reason = Blocked, "setup failed"
+	}
+	if row.Outcome == NotRun && row.Reason == "" {
+		row.Reason = "the run ended before it"
+	}
+	return row
 }
 
 // phases and projects are in the plan's order; "cloud" leads the projects.

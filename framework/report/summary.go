@@ -172,18 +172,18 @@ func (r Report) phaseLines() []string {
 // secondsByRow is where the time went: phase → project → seconds.
 func (r Report) secondsByRow() map[string]map[string]float64 {
 	spent := map[string]map[string]float64{}
-	rows := r.Rows
-	if r.Setup != nil {
-		rows = append([]Row{*r.Setup}, rows...)
-	}
-	for _, row := range rows {
-		if row.Duration == 0 {
-			continue
+	add := func(row *Row) {
+		if row == nil || row.Duration == 0 {
+			return
 		}
 		if spent[row.Phase] == nil {
 			spent[row.Phase] = map[string]float64{}
 		}
 		spent[row.Phase][row.Project] = math.Round(row.Duration.Seconds()*10) / 10
+	}
+	add(r.Setup)
+	for i := range r.Rows {
+		add(&r.Rows[i])
 	}
 	return spent
 }

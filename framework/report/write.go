@@ -1,7 +1,7 @@
 package report
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -29,15 +29,29 @@ func (r Report) WriteAll(dir string) error {
 		replace(filepath.Join(dir, JSONFile), r.WriteJSON),
 		replace(filepath.Join(dir, HTMLFile), r.WriteHTML),
 		replace(filepath.Join(dir, SummaryFile), func(w io.Writer) error {
-			return put(w, []byte(r.Summary()), "text")
+			out := newSink(w)
+			out.put(r.Summary())
+			return out.done("text")
 		}),
 	)
 }
 
-// put writes one form of the report, which was made in memory: it is written
-// whole or not at all.
-func put(w io.Writer, content []byte, form string) error {
-	if _, err := w.Write(content); err != nil {
+// sink buffers one form of the report on its way. It keeps the first error, which
+// done tells.
+type sink struct{ *bufio.Writer }
+
+func newSink(w io.Writer) sink { return sink{bufio.NewWriter(w)} }
+
+func (s sink) put(text string) {
+	_, _ = s.WriteString(text) // Flush tells
+}
+
+func (s sink) putf(format string, args ...any) {
+	_, _ = fmt.Fprintf(s, format, args...) // Flush tells
+}
+
+func (s sink) done(form string) error {
+	if err := s.Flush(); err != nil {
 		return fmt.Errorf("writing the report as %s: %w", form, err)
 	}
 	return nil
@@ -51,11 +65,7 @@ func (r Report) SaveProgress(dir string) error {
 
 // replace writes a file under another name, syncs it and renames it.
 func replace(path string, write func(io.Writer) error) error {
-	var content bytes.Buffer
-	if err := write(&content); err != nil {
-		return err
-	}
-	temporary, err := writeTemporary(path, content.Bytes())
+	temporary, err := writeTemporary(path, write)
 	if err == nil {
 		err = os.Rename(temporary, path)
 	}
@@ -70,11 +80,11 @@ func replace(path string, write func(io.Writer) error) error {
 // an error if it is there.
 //
 //nolint:wrapcheck // the caller names the file and what is done with it
-func writeTemporary(path string, content []byte) (name string, err error) {
+func writeTemporary(path string, write func(io.Writer) error) (name string, err error) {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
 	if err != nil {
 		return "", err
 	}
-	_, err = file.Write(content)
+	err = write(file)
 	return file.Name(), errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
 }
