@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -316,23 +317,46 @@ func (c *Config) checkInPlace(dir string) error {
 // plugin is enabled.
 //
 // It leaves what enable_grenade_plugin would, called for each of them, and GITDIR as
-// it is here. Each script of each phase sources it, so there is one assignment for
-// each array: a call for each plugin takes bash four times as long.
+// it is here. Each script of each phase sources it, and bash takes its time for each
+// character: so there is one assignment for each array, and what values have in
+// common, such as a directory, stands there once.
 func (c *Config) PluginrcForScripts() string {
 	if len(c.Plugins) == 0 {
 		return c.pluginrcSets
 	}
-	var names, repositories, dirs, branches strings.Builder
-	for _, p := range c.Plugins {
-		branch := p.Branch
-		if branch == "" {
-			branch = c.Target.Branch
+	var names, arrays strings.Builder
+	heads := map[string]string{}
+	var assigned, temporary strings.Builder
+	// in is the value as it stands in an array, at a plugin's name.
+	in := func(name, value string) string {
+		head, tail := value, ""
+		if before, found := strings.CutSuffix(value, "/"+name); found {
+			head, tail = before, "/"+name
 		}
-		fmt.Fprintf(&names, ",%s", p.Name)
-		fmt.Fprintf(&repositories, "[%s]=%s\n", p.Name, quote(p.URL))
-		fmt.Fprintf(&dirs, "[%s]=%s\n", p.Name, quote(p.Dir))
-		fmt.Fprintf(&branches, "[%s]=%s\n", p.Name, quote(branch))
+		if heads[head] == "" {
+			heads[head] = fmt.Sprintf("_RC%d", len(heads))
+			fmt.Fprintf(&assigned, "%s=%s\n", heads[head], quote(head))
+			fmt.Fprintf(&temporary, " %s", heads[head])
+		}
+		return "[" + name + "]=$" + heads[head] + tail + "\n"
 	}
-	return c.pluginrcSets + "declare -gA GITREPO GITDIR GITBRANCH\nGRENADE_PLUGINS+=" + names.String() +
-		"\nGITREPO+=(\n" + repositories.String() + ")\nGITDIR+=(\n" + dirs.String() + ")\nGITBRANCH+=(\n" + branches.String() + ")\n"
+	for _, p := range c.Plugins {
+		fmt.Fprintf(&names, ",%s", p.Name)
+	}
+	for _, array := range []struct {
+		name string
+		of   func(EnabledPlugin) string
+	}{
+		{"GITREPO", func(p EnabledPlugin) string { return p.URL }},
+		{"GITDIR", func(p EnabledPlugin) string { return p.Dir }},
+		{"GITBRANCH", func(p EnabledPlugin) string { return cmp.Or(p.Branch, c.Target.Branch) }},
+	} {
+		fmt.Fprintf(&arrays, "%s+=(\n", array.name)
+		for _, p := range c.Plugins {
+			arrays.WriteString(in(p.Name, array.of(p)))
+		}
+		arrays.WriteString(")\n")
+	}
+	return c.pluginrcSets + "declare -gA GITREPO GITDIR GITBRANCH\nGRENADE_PLUGINS+=" + names.String() + "\n" +
+		assigned.String() + arrays.String() + "unset -v" + temporary.String() + "\n"
 }
