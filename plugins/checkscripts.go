@@ -10,9 +10,11 @@ import (
 	osexec "os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"grenade/framework/config"
 )
@@ -28,18 +30,27 @@ func scriptNames() []string {
 // no mistake.
 func CheckScripts(ctx context.Context, plugins []Plugin) error {
 	var mistakes []error
+	var files []string
 	for _, dir := range dirsOf(plugins) {
-		checked, err := ShellFiles(dir)
+		found, err := ShellFiles(dir)
 		if err != nil {
 			mistakes = append(mistakes, err)
 		}
-		for _, file := range checked {
-			if err := checkFile(ctx, file); err != nil {
-				mistakes = append(mistakes, err)
-			}
-		}
+		files = append(files, found...)
 	}
-	return errors.Join(mistakes...)
+	// Each has a bash of its own.
+	checked := make([]error, len(files))
+	var checks sync.WaitGroup
+	places := make(chan struct{}, runtime.NumCPU())
+	for i, file := range files {
+		places <- struct{}{}
+		checks.Go(func() {
+			defer func() { <-places }()
+			checked[i] = checkFile(ctx, file)
+		})
+	}
+	checks.Wait()
+	return errors.Join(append(mistakes, checked...)...)
 }
 
 func dirsOf(plugins []Plugin) []string {
