@@ -108,20 +108,25 @@ const atOnce = 32
 func (r *Run) startTogether(ctx context.Context, phase Phase) *batch {
 	together := &batch{done: map[string]chan struct{}{}}
 	r.sideBySide[phase.ID] = together
-	places := make(chan struct{}, atOnce)
+	var rows []Row
 	for _, row := range r.Selection.Rows {
-		if row.Phase.ID != phase.ID || !row.OfProject() {
-			continue
+		if row.Phase.ID == phase.ID && row.OfProject() {
+			rows = append(rows, row)
+			together.done[row.Key()] = make(chan struct{})
 		}
-		done := make(chan struct{})
-		together.done[row.Key()] = done
-		go func() {
-			defer close(done)
-			places <- struct{}{}
-			defer func() { <-places }()
-			r.settle(ctx, row)
-		}()
 	}
+	go func() {
+		places := make(chan struct{}, atOnce)
+		for _, row := range rows {
+			places <- struct{}{}
+			done := together.done[row.Key()]
+			go func() {
+				defer func() { <-places }()
+				defer close(done)
+				r.settle(ctx, row)
+			}()
+		}
+	}()
 	return together
 }
 
