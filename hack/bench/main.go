@@ -90,13 +90,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // tellOurs prints what our runs have shown.
 func tellOurs(out io.Writer, all []seen) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "plugins\tscripts\tsetup s\tms/plugin\trows s\tms/row\tcpu ms\tof first\tothers\tbare ms\tratio\tsave ms\tget ms\tpeak MB\tkB/plugin\t")
+	fmt.Fprintln(table, "plugins\tscripts\tsetup s\tms/plugin\trows s\tms/row\tcpu ms\tof first\tothers\tbare ms\tratio\treport s\tsave ms\tget ms\tpeak MB\tkB/plugin\t")
 	first := all[0]
 	for _, seen := range all {
-		fmt.Fprintf(table, "%d\t%d\t%.1f\t%s\t%.1f\t%s\t%s\t%.2f\t%.1f\t%s\t%.1f\t%s\t%s\t%.0f\t%s\t\n", seen.size, seen.scripts,
+		fmt.Fprintf(table, "%d\t%d\t%.1f\t%s\t%.1f\t%s\t%s\t%.2f\t%.1f\t%s\t%.1f\t%.1f\t%s\t%s\t%.0f\t%s\t\n", seen.size, seen.scripts,
 			seen.setup.Seconds(), milliseconds(seen.setup/time.Duration(seen.size)), seen.rows.wall.Seconds(), milliseconds(seen.perRow()), milliseconds(seen.cpuPerRow()),
 			float64(seen.cpuPerRow())/float64(first.cpuPerRow()), seen.rows.others, milliseconds(seen.bare), float64(seen.perRow())/float64(seen.bare),
-			milliseconds(seen.save), milliseconds(seen.get), seen.peakMB, growth(first, seen))
+			seen.report.Seconds(), milliseconds(seen.save), milliseconds(seen.get), seen.peakMB, growth(first, seen))
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("table: %w", err)
@@ -104,7 +104,7 @@ func tellOurs(out io.Writer, all []seen) error {
 	fmt.Fprintln(out, "\nsetup: configuration, plan, GRENADE_DIR, check of all scripts, settings, local.conf. ms/row: a row with its script, journal and report;"+
 		"\ncpu: its time of processors, which a busy machine changes little; of first: that against a row of the first run, 1.00 or less where what"+
 		"\na row costs does not grow with their number. others: processors that everybody else has kept busy meanwhile."+
-		"\nratio: against a bare bash script through the same runner. save, get: in a loop inside one bash, in the store that the run has left;"+
+		"\nratio: against a bare bash script through the same runner. report: its files, when the run is over. save, get: in a loop inside one bash, in the store that the run has left;"+
 		"\na tenth of the keys is saved before. peak: of this process; kB/plugin: what it has grown by since the first run.")
 	return nil
 }
@@ -115,7 +115,7 @@ func tellBoth(out io.Writer, ours []seen, theirs []seenUpstream, limit time.Dura
 	fmt.Fprintln(out)
 	fmt.Fprintln(table, "plugins\tours s\tupstream s\tratio\tours ms/row\tupstream ms/row\tratio\tours cpu ms\tupstream cpu ms\tratio\tothers\t")
 	for i, seen := range ours {
-		total := seen.setup + seen.rows.wall
+		total := seen.setup + seen.rows.wall + seen.report
 		if i >= len(theirs) {
 			fmt.Fprintf(table, "%d\t%.1f\tnot made\t\t%s\t\t\t%s\t\t\t%.1f\t\n", seen.size, total.Seconds(), milliseconds(seen.perRow()), milliseconds(seen.cpuPerRow()), seen.rows.others)
 			continue
@@ -128,7 +128,7 @@ func tellBoth(out io.Writer, ours []seen, theirs []seenUpstream, limit time.Dura
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("table: %w", err)
 	}
-	fmt.Fprintln(out, "\ns: setup and rows; of upstream: its settings and scripts. ms/row: of the scripts of all phases alone; cpu: upstream's has its settings in it."+
+	fmt.Fprintln(out, "\ns: setup, rows and report; of upstream: its settings and scripts. ms/row: of the scripts of all phases alone; cpu: upstream's has its settings in it."+
 		"\nratio: ours to upstream's. others: during our rows, during upstream's run. Upstream runs one script after another; of ours, those of a phase"+
 		"\nthat only looks run side by side.")
 	if len(theirs) < len(ours) {

@@ -23,6 +23,7 @@ type seen struct {
 	scripts         int
 	setup           time.Duration // of all before the first script: configuration, plan, settings
 	rows            spent         // on all rows, their scripts included
+	report          time.Duration // of writing its files in the end
 	bare, save, get time.Duration // of one
 	peakMB          float64       // of this process, so far
 }

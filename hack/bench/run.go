@@ -75,6 +75,12 @@ func (s *site) run(ctx context.Context, size int, result *seen) (err error) {
 		result.scripts++
 	}
 	result.rows, err = since(before)
+	if err != nil {
+		return err
+	}
+	began = time.Now()
+	_, err = run.WriteResults(ctx, report.Green)
+	result.report = time.Since(began)
 	return err
 }
 
