@@ -30,6 +30,8 @@ type Run struct {
 	cloud   Cloud
 	trees   WithTrees
 	foreign Foreign
+	// dumps are of the target tree's functions; nil without trees.
+	dumps *plugins.Dumps
 
 	checks   NativeChecks
 	journal  *Journal
@@ -161,6 +163,9 @@ func (r *Run) use(trees WithTrees, foreign Foreign) {
 	r.trees, r.foreign = trees, foreign
 	if r.cloud = foreign; foreign == nil {
 		r.cloud = trees
+	}
+	if trees != nil {
+		r.dumps = plugins.NewDumps(r.Config.SaveDir, trees.TreeDir(config.Target))
 	}
 	r.Ledger = NewLedger(r.cloud.Requires)
 }

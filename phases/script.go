@@ -39,7 +39,7 @@ func (r *Run) script(ctx context.Context, row Row, name string, args ...string) 
 		side = config.Target
 	}
 	command, err := plugins.ScriptCommand(plugins.ScriptInput{
-		Path: path, Args: args, Trace: trace, Environ: r.environ(row, side),
+		Path: path, Args: args, Trace: trace, Dumps: r.dumps.Of(), Environ: r.environ(row, side),
 	})
 	if err != nil {
 		return fmt.Errorf("%s of %s: %w", name, row.Project, err)

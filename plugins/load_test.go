@@ -37,12 +37,12 @@ func (w *world) source(t *testing.T, tree, before, after string, env ...string) 
 
 func (w *world) allowDumps(t *testing.T) {
 	t.Helper()
-	NewWithT(t).Expect(os.Remove(filepath.Join(w.save, dumps))).To(Succeed())
+	NewWithT(t).Expect(os.Remove(filepath.Join(w.save, dumpsName))).To(Succeed())
 }
 
 func (w *world) dumps(t *testing.T) int {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(w.save, dumps+"/tree.*/dump.*"))
+	found, err := filepath.Glob(filepath.Join(w.save, dumpsName+"/tree.*/dump.*"))
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	return len(found)
 }
@@ -64,7 +64,7 @@ func TestADumpLeavesWhatSourcingLeaves(t *testing.T) {
 				sourced := w.source(t, tree, before, shellState)
 				w.allowDumps(t)
 				g.Expect(lines(w.source(t, tree, before, shellState))).To(Equal(lines(sourced)), "the script that made the dump")
-				off, err := filepath.Glob(filepath.Join(w.save, dumps+"/tree.*/off"))
+				off, err := filepath.Glob(filepath.Join(w.save, dumpsName+"/tree.*/off"))
 				g.Expect(err).NotTo(HaveOccurred())
 				for _, reason := range off {
 					text, err := os.ReadFile(reason)

@@ -52,9 +52,6 @@ func StateOf(script string) (State, error) {
 	}
 }
 
-// dumps is where plugins/shell/inc/load keeps its dumps, below SAVE_DIR.
-const dumps = "functions.cache"
-
 // ScriptInput says which script runs, and with what.
 type ScriptInput struct {
 	// Path is the script's real path, which becomes its $0.
@@ -64,6 +61,8 @@ type ScriptInput struct {
 	// directories are made. It is private: commands hold passwords. Empty: no
 	// trace.
 	Trace string
+	// Dumps is what Dumps.Of says; it is of use only with a trace.
+	Dumps string
 	// Environ is the script's complete environment.
 	Environ map[string]string
 }
@@ -91,7 +90,7 @@ func ScriptCommand(in ScriptInput) (exec.Command, error) {
 			}
 		}
 		// The tree's functions, from a dump (plugins/shell/inc/load).
-		header.Harness = append(header.Harness, filepath.Join(in.Environ["SAVE_DIR"], dumps))
+		header.Harness = append(header.Harness, filepath.Join(in.Environ["SAVE_DIR"], dumpsName))
 		if err := startTrace(in.Trace, in.Environ["SAVE_DIR"], header); err != nil {
 			return exec.Command{}, err
 		}
@@ -102,10 +101,14 @@ func ScriptCommand(in ScriptInput) (exec.Command, error) {
 			Replace(filepath.Join(in.Environ["GRENADE_DIR"], "trace"))
 		environ["GRENADE_TRACE"] = in.Trace
 		environ["GRENADE_TRACED"] = in.Path
+		if in.Dumps != "" {
+			environ["GRENADE_DUMPS"] = in.Dumps
+		}
 	}
 	command := exec.Command{Dir: in.Environ["BASE_DEVSTACK_DIR"]}
 	switch {
-	case interpreter == "":
+	case interpreter == "", interpreter == "/usr/bin/env bash":
+		// What env would do, with the same words in the list of processes, costs one program more.
 		command.Args = []string{"bash"}
 	case in.Trace != "" && !isBash(interpreter):
 		// What the trace's shell does for bash: upstream's scripts inherit 3 and 6,

@@ -42,7 +42,7 @@ func newWorld(t *testing.T) *world {
 	g.Expect(os.MkdirAll(w.save, 0o700)).To(Succeed())
 	g.Expect(Materialise(w.grenade)).To(Succeed())
 	// No dumps of the tree's functions: a script that is run once never uses one.
-	w.write(t, filepath.Join(w.save, dumps), "", 0o600)
+	w.write(t, filepath.Join(w.save, dumpsName), "", 0o600)
 	for _, tree := range []string{w.base, w.target} {
 		w.write(t, filepath.Join(tree, "functions"), stubFunctions, 0o644)
 		w.write(t, filepath.Join(tree, "lib/stack"), "", 0o644)
