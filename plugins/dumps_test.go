@@ -107,7 +107,9 @@ func TestDumpsFitAsLongAsTheTreesFilesAreTheSame(t *testing.T) {
 
 func TestFilesThatWereJustChangedAreNotTrusted(t *testing.T) {
 	g := NewWithT(t)
-	at := func(changed time.Time) map[string]fileState { return map[string]fileState{"functions": {status: changed}} }
+	at := func(changed time.Time) map[string]fileState {
+		return map[string]fileState{"functions": {status: changed}}
+	}
 	g.Expect(settled(at(time.Now().Add(time.Hour)))).To(BeFalse())
 	g.Expect(settled(at(time.Now().Add(-2 * settledAfter)))).To(BeTrue())
 }

@@ -115,7 +115,8 @@ func LoadSettings(ctx context.Context, runner Runner, in SettingsInput) (*Settin
 	if err != nil {
 		return nil, errors.Join(runErr, err)
 	}
-	commands, err := readSettingsTrace(result+".trace", in.TopDir)
+	gone := newDropped(in.Plugins, files, records)
+	commands, err := readSettingsTrace(result+".trace", in.TopDir, gone)
 	if err != nil {
 		return nil, errors.Join(runErr, err)
 	}
@@ -131,11 +132,7 @@ func LoadSettings(ctx context.Context, runner Runner, in SettingsInput) (*Settin
 			return nil, err
 		}
 	}
-	for _, plugin := range in.Plugins {
-		if !slices.Contains(settings.Order, plugin.Project) {
-			settings.Dropped[plugin.Project] = droppedAt(plugin, files, commands)
-		}
-	}
+	settings.Dropped = gone.places()
 	return settings, nil
 }
 
@@ -183,12 +180,26 @@ func readRecords(path string, fields int) ([][]string, error) {
 	return records, nil
 }
 
-func readSettingsTrace(path, dir string) ([]traced, error) {
-	content, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// readSettingsTrace returns what the settings ran, and shows it to gone. The list of
+// projects, of which each command has its own, is not kept.
+func readSettingsTrace(path, dir string, gone *dropped) ([]traced, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	commands, _ := parseTrace(string(content), dir)
+	defer func() { _ = file.Close() }()
+	var commands []traced
+	_, err = eachTraced(file, []string{dir}, func(command traced) {
+		gone.see(command)
+		// A part of a line holds all of it.
+		commands = append(commands, traced{pid: command.pid, line: command.line, file: strings.Clone(command.file), text: strings.Clone(command.text)})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
 	return commands, nil
 }
 
@@ -309,25 +320,4 @@ func readLocalrcLines(saveDir string, side config.Side) ([]tree.LocalrcLine, err
 		lines = append(lines, tree.LocalrcLine{SettingsFile: record[0], Line: number, Text: record[2]})
 	}
 	return lines, nil
-}
-
-// droppedAt returns where a project went: the line after which UPGRADE_PROJECTS
-// no longer held it, or where it would have been registered.
-func droppedAt(plugin Plugin, files []string, commands []traced) string {
-	place, registered := "", false
-	at := plugin.Place()
-	for _, command := range commands {
-		holds := slices.Contains(strings.Fields(strings.Trim(command.projects, `$'`)), plugin.Project)
-		if registered && !holds && place != "" {
-			at = place
-		}
-		registered = holds
-		if slices.Contains(files, command.file) {
-			place = command.place()
-		}
-	}
-	if registered { // until the end: the last line took it out
-		at = place
-	}
-	return at
 }

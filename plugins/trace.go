@@ -1,9 +1,12 @@
 package plugins
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -63,23 +66,50 @@ func readTrace(path string) (*trace, error) {
 // trace. A sourced file that was named relative to the working directory, which
 // may have been any, is looked for in dirs.
 func parseTrace(text string, dirs ...string) (commands []traced, pid int) {
-	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+	// A string has no read errors.
+	pid, _ = eachTraced(strings.NewReader(text), dirs, func(command traced) { commands = append(commands, command) })
+	return commands, pid
+}
+
+// eachTraced calls each with the recorded commands, in order, and returns the process
+// that began the trace. It keeps nothing.
+func eachTraced(text io.Reader, dirs []string, each func(traced)) (pid int, err error) {
+	lines := bufio.NewReader(text)
+	var command traced
+	open := false
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return pid, fmt.Errorf("trace: %w", err)
+		}
+		ended := err != nil
+		line = strings.TrimSuffix(line, "\n")
 		match := record.FindStringSubmatch(line)
-		if match == nil {
+		switch {
+		case match != nil:
+			if open {
+				each(command)
+			}
+			command, open = traced{file: locate(match[4], dirs), projects: match[5], text: match[6]}, true
+			command.pid, _ = strconv.Atoi(match[1])  // digits
+			command.line, _ = strconv.Atoi(match[3]) // digits
+		case ended && line == "":
+			// What ends with a newline has no further line.
+		default:
 			if start := begun.FindStringSubmatch(line); start != nil && pid == 0 {
 				pid, _ = strconv.Atoi(start[1]) // digits
-			} else if len(commands) > 0 {
-				commands[len(commands)-1].text += "\n" + line
+			} else if open {
+				command.text += "\n" + line
 			}
-			continue
 		}
-		command := traced{file: match[4], projects: match[5], text: match[6]}
-		command.pid, _ = strconv.Atoi(match[1])  // digits
-		command.line, _ = strconv.Atoi(match[3]) // digits
-		command.file = locate(command.file, dirs)
-		commands = append(commands, command)
+		if ended {
+			break
+		}
 	}
-	return commands, pid
+	if open {
+		each(command)
+	}
+	return pid, nil
 }
 
 func locate(file string, dirs []string) string {
