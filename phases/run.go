@@ -165,7 +165,9 @@ func (r *Run) use(trees WithTrees, foreign Foreign) {
 		r.cloud = trees
 	}
 	if trees != nil {
-		r.dumps = plugins.NewDumps(r.Config.SaveDir, trees.TreeDir(config.Target))
+		r.dumps = plugins.NewDumps(r.Config.SaveDir, trees.TreeDir(config.Target), func(path string) string {
+			return trees.Node().HostPath(path)
+		})
 	}
 	r.Ledger = NewLedger(r.cloud.Requires)
 }

@@ -23,10 +23,11 @@ const dumpsName = "functions.cache"
 //
 // It may be used by rows that run side by side.
 type Dumps struct {
-	// dirs is a pattern for where dumps can be, files are those for what they are of,
-	// as inc/load has them.
-	dirs  string
-	files []string
+	// dirs is a pattern for where dumps can be.
+	dirs string
+	// tree is where the node has the target tree, and onHost tells where this host finds it.
+	tree   string
+	onHost func(path string) string
 
 	mu sync.Mutex
 	// known is the directory of dumps that fitted files in this state.
@@ -45,13 +46,10 @@ type fileState struct {
 // that it has not been since: a file system's clock goes by ticks (of 10 ms at most).
 const settledAfter = 50 * time.Millisecond
 
-// NewDumps is for the tree's functions, and the dumps in SAVE_DIR.
-func NewDumps(saveDir, tree string) *Dumps {
-	saveDir, tree = escapeGlob(saveDir), escapeGlob(tree)
-	return &Dumps{
-		dirs:  filepath.Join(saveDir, dumpsName, "tree.*"),
-		files: []string{tree + "/functions", tree + "/functions-*", tree + "/inc/*", tree + "/lib/stack"},
-	}
+// NewDumps is for the functions of the tree that the node has there, and for the dumps
+// in SAVE_DIR. What onHost says may change while the node does.
+func NewDumps(saveDir, tree string, onHost func(path string) string) *Dumps {
+	return &Dumps{dirs: filepath.Join(escapeGlob(saveDir), dumpsName, "tree.*"), tree: tree, onHost: onHost}
 }
 
 // Of returns the directory with dumps of the tree's functions as they are now. It is
@@ -72,7 +70,7 @@ func (d *Dumps) Of() string {
 		return ""
 	}
 	for _, dir := range found {
-		if !sumsFit(filepath.Join(dir, "sums"), state) {
+		if !d.fit(filepath.Join(dir, "sums"), state) {
 			continue
 		}
 		// What was changed while it was read, or just before, may be another file by now.
@@ -86,11 +84,13 @@ func (d *Dumps) Of() string {
 	return ""
 }
 
-// stateNow tells how the files are now whose functions are dumped.
+// stateNow tells how the files are now whose functions are dumped, by their path
+// below the tree. inc/load looks for the same.
 func (d *Dumps) stateNow() (map[string]fileState, error) {
-	state := map[string]fileState{}
-	for _, pattern := range d.files {
-		matches, err := filepath.Glob(pattern)
+	tree := d.onHost(d.tree)
+	state, escaped := map[string]fileState{}, escapeGlob(tree)
+	for _, pattern := range []string{"functions", "functions-*", "inc/*", "lib/stack"} {
+		matches, err := filepath.Glob(filepath.Join(escaped, pattern))
 		if err != nil {
 			return nil, fmt.Errorf("the tree's functions: %w", err)
 		}
@@ -107,11 +107,14 @@ func (d *Dumps) stateNow() (map[string]fileState, error) {
 			if !known {
 				return nil, fmt.Errorf("the tree's functions: no state of %s", path)
 			}
-			state[path] = fileState{
+			state[strings.TrimPrefix(path, tree+"/")] = fileState{
 				device: stat.Dev, inode: stat.Ino, size: stat.Size,
 				modified: time.Unix(stat.Mtim.Unix()), status: time.Unix(stat.Ctim.Unix()),
 			}
 		}
+	}
+	if len(state) == 0 {
+		return nil, fmt.Errorf("the tree's functions: %s holds none", tree)
 	}
 	return state, nil
 }
@@ -138,9 +141,9 @@ func settled(state map[string]fileState) bool {
 	return true
 }
 
-// sumsFit tells whether the file that sha512sum(1) wrote names just these files, with the
+// fit tells whether the file that sha512sum(1) wrote names just these files, with the
 // content that they have.
-func sumsFit(sums string, state map[string]fileState) bool {
+func (d *Dumps) fit(sums string, state map[string]fileState) bool {
 	text, err := os.ReadFile(sums)
 	if err != nil {
 		return false
@@ -149,17 +152,18 @@ func sumsFit(sums string, state map[string]fileState) bool {
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		// A name with a backslash or a newline begins the line with one: it fits none.
 		sum, path, found := strings.Cut(lines.Text(), "  ")
-		if _, there := state[path]; !found || !there || named[path] {
+		name := strings.TrimPrefix(path, d.tree+"/")
+		if _, there := state[name]; !found || !there || named[name] {
 			return false
 		}
-		content, err := os.ReadFile(path)
+		content, err := os.ReadFile(filepath.Join(d.onHost(d.tree), name))
 		if err != nil {
 			return false
 		}
 		if actual := sha512.Sum512(content); hex.EncodeToString(actual[:]) != sum {
 			return false
 		}
-		named[path] = true
+		named[name] = true
 	}
 	return len(named) == len(state)
 }

@@ -33,7 +33,7 @@ func dumped(t *testing.T) (w *world, dumps *Dumps, dir string) {
 	w.allowDumps(t)
 	w.write(t, filepath.Join(w.target, "functions"), dumpedTree, 0o644)
 	w.write(t, filepath.Join(w.target, "inc/more"), "true\n", 0o644)
-	dumps = NewDumps(w.save, w.target)
+	dumps = NewDumps(w.save, w.target, func(path string) string { return path })
 	g.Expect(dumps.Of()).To(BeEmpty(), "there is no dump yet")
 	settle(t, dumps)
 	w.sourced(t, "", "", "")
@@ -89,6 +89,7 @@ func TestDumpsFitAsLongAsTheTreesFilesAreTheSame(t *testing.T) {
 			tree := filepath.Dir(functions)
 			g.Expect(os.Rename(tree, tree+".old")).To(Succeed())
 			g.Expect(os.MkdirAll(tree, 0o755)).To(Succeed())
+			g.Expect(os.WriteFile(functions, []byte(other), 0o600)).To(Succeed())
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

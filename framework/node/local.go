@@ -32,6 +32,9 @@ func NewLocal(runID, address string) *Local {
 // Kind is "local".
 func (l *Local) Kind() string { return "local" }
 
+// HostPath is the path itself.
+func (l *Local) HostPath(path string) string { return path }
+
 // Address is the address that NewLocal was given.
 func (l *Local) Address() string { return l.address }
 

@@ -20,6 +20,7 @@ func TestLocal(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	local := node.NewLocal("local-run", "")
 	g.Expect(local.Kind()).To(Equal("local"))
+	g.Expect(local.HostPath("/etc/hosts")).To(Equal("/etc/hosts"))
 	g.Expect(local.Address()).To(Equal("127.0.0.1"))
 	g.Expect(node.NewLocal("", "192.0.2.7").Address()).To(Equal("192.0.2.7"))
 

@@ -42,6 +42,9 @@ type Node interface {
 	Address() string
 	// Kind is "local" or "nspawn".
 	Kind() string
+	// HostPath is where this host finds a file of the node, as long as it runs. An absolute link on the way
+	// there, or in that place, leads to the host's own.
+	HostPath(path string) string
 }
 
 // marked gives the command its cookie and the run's id.

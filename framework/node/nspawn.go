@@ -105,6 +105,12 @@ func Attach(dir string) (*Nspawn, error) {
 // Kind is "nspawn".
 func (n *Nspawn) Kind() string { return "nspawn" }
 
+// HostPath leads through the root directory of the node's first process, which has mounted there what the
+// node has (proc(5)).
+func (n *Nspawn) HostPath(path string) string {
+	return filepath.Join("/proc", strconv.Itoa(n.Leader().PID), "root", path)
+}
+
 // Address is the node's IP address.
 func (n *Nspawn) Address() string { return n.state.Address.Addr().String() }
 
@@ -273,9 +279,7 @@ type account struct {
 
 // account looks a user up in the running node's own passwd file.
 func (n *Nspawn) account(name string) (account, error) {
-	// This path leads into the node's root directory, whatever is mounted there (proc(5)).
-	path := filepath.Join("/proc", strconv.Itoa(n.Leader().PID), "root/etc/passwd")
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(n.HostPath("/etc/passwd"))
 	if errors.Is(err, fs.ErrNotExist) && !n.Alive() {
 		return account{}, n.gone()
 	}

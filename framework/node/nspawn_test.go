@@ -81,6 +81,13 @@ func TestNspawn(t *testing.T) {
 		g.Expect(output(t, n, bash("visudo -cf /etc/sudoers.d/grenade >&2; wc -c </etc/resolv.conf"))).To(Equal("0"))
 	})
 
+	t.Run("shows its files to the host", func(t *testing.T) {
+		g := NewWithT(t)
+		output(t, n, bash("echo inside >/srv/made"))
+		g.Expect(os.ReadFile(n.HostPath("/srv/made"))).To(BeEquivalentTo("inside\n"))
+		g.Expect(os.ReadFile(n.HostPath(filepath.Join(readOnly, "file")))).To(BeEquivalentTo("from the host\n"))
+	})
+
 	t.Run("leaves no mount on the host", func(t *testing.T) {
 		g := NewWithT(t)
 		g.Expect(mountTable(t)).NotTo(ContainSubstring(c.Dir))
