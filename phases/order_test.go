@@ -46,6 +46,9 @@ func (localCloud) Node() node.Node                                  { return loc
 
 type localNode struct{ node.Node }
 
+// HostPath is the path itself.
+func (localNode) HostPath(path string) string { return path }
+
 func (localNode) Run(ctx context.Context, command node.Command) (exec.Result, error) {
 	return exec.Run(ctx, command.Command)
 }

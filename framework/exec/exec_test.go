@@ -395,7 +395,9 @@ func TestCookies(t *testing.T) {
 	name := fmt.Sprintf("GRENADE_TEST_JAR_%d", os.Getpid())
 	start := func(value string) exec.Process {
 		pidFile := filepath.Join(t.TempDir(), "pid")
-		c := bash(`setsid bash -c 'trap "" TERM; echo $$ >"$0"; while :; do sleep 0.05; done' "$1" &`, pidFile)
+		// It waits without a child, which would be a bash with the same cookie for a moment.
+		c := bash(`mkfifo "$1.fifo"
+setsid bash -c 'trap "" TERM; exec 9<>"$0.fifo"; echo $$ >"$0"; while :; do read -r -t 10 -u 9; done' "$1" &`, pidFile)
 		c.Cookie = name + "=" + value
 		_, err := exec.Run(t.Context(), c)
 		g.Expect(err).NotTo(HaveOccurred())
