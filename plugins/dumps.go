@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +62,7 @@ func (d *Dumps) Of() string {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.known != "" && sameState(state, d.state) {
+	if d.known != "" && maps.Equal(state, d.state) {
 		return d.known
 	}
 	d.known = ""
@@ -75,7 +76,7 @@ func (d *Dumps) Of() string {
 		}
 		// What was changed while it was read, or just before, may be another file by now.
 		after, err := d.stateNow()
-		if err != nil || !sameState(state, after) || !settled(state) {
+		if err != nil || !maps.Equal(state, after) || !settled(state) {
 			return ""
 		}
 		d.known, d.state = dir, state
@@ -117,18 +118,6 @@ func (d *Dumps) stateNow() (map[string]fileState, error) {
 		return nil, fmt.Errorf("the tree's functions: %s holds none", tree)
 	}
 	return state, nil
-}
-
-func sameState(one, other map[string]fileState) bool {
-	if len(one) != len(other) {
-		return false
-	}
-	for path, state := range one {
-		if there, known := other[path]; !known || there != state {
-			return false
-		}
-	}
-	return true
 }
 
 func settled(state map[string]fileState) bool {
