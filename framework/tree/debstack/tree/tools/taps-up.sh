@@ -3,8 +3,9 @@
 #
 # That datapath makes a device promiscuous by writing all of the device's flags as it knew them a moment ago. When libvirt,
 # or an agent, has set the device up within that moment, it is down again: its guest never gets an address, and
-# ovs-vswitchd logs "error sending Ethernet packet …: Network is down". Of 400 taps on two busy processors it left COUNT
-# down. (The kernel's datapath has no such moment.) Nobody else in this cloud sets a tap down.
+# ovs-vswitchd logs "error sending Ethernet packet …: Network is down". Of 400 taps, with six busy loops on two
+# processors, it left 10 down, and with this tool none. (The kernel's datapath has no such moment.) Nobody else in this cloud
+# sets a tap down.
 
 set -euo pipefail
 
