@@ -353,7 +353,7 @@ func bashStore(t *testing.T, dir, script string, args ...string) string {
 	t.Helper()
 	functions, err := filepath.Abs("../plugins/shell/inc/store")
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	cmd := exec.CommandContext(t.Context(), "bash", append([]string{"-c", "set -euo pipefail; source " + functions + "; " + script, "bash"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "bash", append([]string{"-c", "set -euo pipefail; source " + functions + "; source " + filepath.Dir(functions) + "/autoload; " + script, "bash"}, args...)...)
 	cmd.Env = append(os.Environ(), "SAVE_DIR="+dir, "GRENADE_PROJECT=shell")
 	out, err := cmd.CombinedOutput()
 	NewWithT(t).Expect(err).NotTo(HaveOccurred(), string(out))
