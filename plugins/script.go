@@ -96,9 +96,7 @@ func ScriptCommand(in ScriptInput) (exec.Command, error) {
 		}
 	}
 	if in.Trace != "" && isBash(interpreter) {
-		// Bash expands the value as if it stood in double quotes.
-		environ["BASH_ENV"] = strings.NewReplacer(`\`, `\\`, "$", `\$`, "`", "\\`", `"`, `\"`).
-			Replace(filepath.Join(in.Environ["GRENADE_DIR"], "trace"))
+		environ["BASH_ENV"] = inDoubleQuotes(filepath.Join(in.Environ["GRENADE_DIR"], "trace"))
 		environ["GRENADE_TRACE"] = in.Trace
 		environ["GRENADE_TRACED"] = in.Path
 		if in.Dumps != "" {
@@ -121,6 +119,18 @@ func ScriptCommand(in ScriptInput) (exec.Command, error) {
 	}
 	slices.Sort(command.Env)
 	return command, nil
+}
+
+// inDoubleQuotes escapes what bash expands in the value of BASH_ENV.
+func inDoubleQuotes(path string) string {
+	var escaped strings.Builder
+	for i := range len(path) {
+		if strings.IndexByte("\\$`\"", path[i]) >= 0 {
+			escaped.WriteByte('\\')
+		}
+		escaped.WriteByte(path[i])
+	}
+	return escaped.String()
 }
 
 // interpreterOf returns what the script's "#!" line names, "" when it has none.
