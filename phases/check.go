@@ -111,7 +111,7 @@ func (r *Run) perform(ctx context.Context, row Row, one namedCheck) (err error) 
 }
 
 // call calls the check's method for the phase.
-func call(ctx context.Context, check resources.Check, phase Phase) error {
+func call(ctx context.Context, check resources.Check, phase *Phase) error {
 	switch phase.ID {
 	case EarlyCreate:
 		return check.EarlyCreate(ctx)

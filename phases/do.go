@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,7 +16,7 @@ import (
 
 // batch is the rows of one read-only phase, running side by side.
 type batch struct {
-	done map[string]chan struct{}
+	done map[Key]chan struct{}
 }
 
 // Do brings the row to its outcome and returns it: it asks the gate, acts,
@@ -39,7 +40,7 @@ func (r *Run) Do(ctx context.Context, row Row) report.Row {
 	if !selected {
 		// Nobody would ever close its channel.
 		return report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.Failed, Failure: &report.Failure{
-			Message: row.Key() + " was asked for, and is not among the selected rows: the label filter and the selection do not agree",
+			Message: row.Key().String() + " was asked for, and is not among the selected rows: the label filter and the selection do not agree",
 		}}
 	}
 	<-done
@@ -53,10 +54,7 @@ func (r *Run) inOrder(ctx context.Context, row Row) report.Row {
 		r.turn[row.Key()] = over
 		return r.Row(row)
 	}
-	for _, other := range r.before(row) {
-		if r.turn[other.Key()] != waiting {
-			continue
-		}
+	for other := range r.before(row) {
 		r.turn[other.Key()] = ahead
 		r.settle(ctx, other)
 		if reason := r.interruption(); reason != "" {
@@ -78,20 +76,26 @@ const (
 	over
 )
 
-// before returns the selected rows of the phase whose projects come before the
-// row's in the order of the settings.
-func (r *Run) before(row Row) []Row {
-	order := slices.Clone(r.settings.Order)
-	if row.Phase.Reversed {
-		slices.Reverse(order)
-	}
-	var rows []Row
-	for _, project := range order[:max(0, slices.Index(order, row.Project))] {
-		if other := (Row{Phase: row.Phase, Project: project}); r.selected[other.Key()] {
-			rows = append(rows, other)
+// before goes through the selected rows of the phase that wait still and whose projects
+// come before the row's in the order of the settings.
+func (r *Run) before(row Row) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		order := r.settings.Order
+		place := slices.Index(order, row.Project)
+		if place < 0 {
+			return
+		}
+		projects := slices.All(order[:place])
+		if row.Phase.Reversed {
+			projects = slices.Backward(order[place+1:])
+		}
+		for _, project := range projects {
+			other := Row{Phase: row.Phase, Project: project}
+			if turn, selected := r.turn[other.Key()]; selected && turn == waiting && !yield(other) {
+				return
+			}
 		}
 	}
-	return rows
 }
 
 // interruption is why no further row may begin, "" when all may.
@@ -105,8 +109,8 @@ func (r *Run) interruption() string {
 // than processes would take all of a machine's memory.
 const atOnce = 32
 
-func (r *Run) startTogether(ctx context.Context, phase Phase) *batch {
-	together := &batch{done: map[string]chan struct{}{}}
+func (r *Run) startTogether(ctx context.Context, phase *Phase) *batch {
+	together := &batch{done: map[Key]chan struct{}{}}
 	r.sideBySide[phase.ID] = together
 	var rows []Row
 	for _, row := range r.Selection.Rows {

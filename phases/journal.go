@@ -50,8 +50,8 @@ const (
 // journalName is the journal's file name in SAVE_DIR.
 const journalName = "run.jsonl"
 
-// Journal appends events to $SAVE_DIR/run.jsonl, one synced line per event, so
-// that what happened is known however the run ended. It is safe for concurrent
+// Journal appends events to $SAVE_DIR/run.jsonl, one line per event, so that what
+// happened is known however the run ended. It is safe for concurrent
 // use.
 type Journal struct {
 	run  string
@@ -98,7 +98,9 @@ func endLastLine(path string) error {
 }
 
 // Record appends the event with the time and the run filled in, and returns
-// when it is on disk.
+// when it is on disk. That a row has begun may be lost with the machine: such a row
+// runs again like any other that has not ended, and its outcome takes both lines to
+// the disk.
 func (j *Journal) Record(event Event) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -109,6 +111,9 @@ func (j *Journal) Record(event Event) error {
 	}
 	if _, err := j.file.Write(append(line, '\n')); err != nil {
 		return fmt.Errorf("write the journal: %w", err)
+	}
+	if event.Kind == EventRow && event.State == StateStarted {
+		return nil
 	}
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("sync the journal: %w", err)

@@ -12,14 +12,14 @@ import (
 // run. It is safe for concurrent use.
 type Ledger struct {
 	mu       sync.Mutex
-	outcomes map[string]report.Outcome
-	order    []string
+	outcomes map[Key]report.Outcome
+	failed   int // of the outcomes
 	requires Requirements
 }
 
 // NewLedger returns an empty ledger.
 func NewLedger(requires Requirements) *Ledger {
-	return &Ledger{outcomes: map[string]report.Outcome{}, requires: requires}
+	return &Ledger{outcomes: map[Key]report.Outcome{}, requires: requires}
 }
 
 // Replay takes over what the journal's row events say. A row that started and
@@ -46,24 +46,30 @@ func (l *Ledger) Replay(events []Event) {
 func (l *Ledger) Note(row Row, outcome report.Outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, known := l.outcomes[row.Key()]; !known {
-		l.order = append(l.order, row.Key())
-	}
+	l.count(row.Key(), -1)
 	l.outcomes[row.Key()] = outcome
+	l.count(row.Key(), 1)
+}
+
+// count counts the row, if it failed, in or out.
+func (l *Ledger) count(row Key, by int) {
+	if l.outcomes[row] == report.Failed {
+		l.failed += by
+	}
 }
 
 func (l *Ledger) forget(row Row) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.count(row.Key(), -1)
 	delete(l.outcomes, row.Key())
-	l.order = slices.DeleteFunc(l.order, func(key string) bool { return key == row.Key() })
 }
 
 // Outcome returns what came of the row, and whether it ran at all.
 func (l *Ledger) Outcome(phaseID, project string) (report.Outcome, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	outcome, known := l.outcomes[phaseID+"/"+project]
+	outcome, known := l.outcomes[Key{Phase: phaseID, Project: project}]
 	return outcome, known
 }
 
@@ -121,12 +127,7 @@ func (l *Ledger) Gate(row Row) (open bool, reason string) {
 func (l *Ledger) Red() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, outcome := range l.outcomes {
-		if outcome == report.Failed {
-			return true
-		}
-	}
-	return false
+	return l.failed > 0
 }
 
 // after tells whether phase stands behind other in the sequence.
@@ -135,5 +136,5 @@ func after(phase, other string) bool {
 }
 
 func position(phaseID string) int {
-	return slices.IndexFunc(Sequence(), func(phase Phase) bool { return phase.ID == phaseID })
+	return slices.IndexFunc(Sequence(), func(phase *Phase) bool { return phase.ID == phaseID })
 }

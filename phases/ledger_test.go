@@ -107,3 +107,18 @@ func TestLedgerReplaysTheJournalAndForgetsWhatDidNotEnd(t *testing.T) {
 	_, known := ledger.Outcome("upgrade", "glance")
 	g.Expect(known).To(BeFalse(), "the row was started again and nothing is known of its end")
 }
+
+func TestTheLedgerIsRedAsLongAsARowHasFailed(t *testing.T) {
+	g := NewWithT(t)
+	ledger := phases.NewLedger(func(projects []string) ([]string, error) { return projects, nil })
+	a, b := row(phases.Create, "a"), row(phases.Create, "b")
+	g.Expect(ledger.Red()).To(BeFalse())
+	ledger.Note(a, report.Failed)
+	ledger.Note(a, report.Failed)
+	ledger.Note(b, report.Failed)
+	ledger.Note(b, report.Passed)
+	g.Expect(ledger.Red()).To(BeTrue())
+	// One that was run again, and did not end, is forgotten.
+	ledger.Replay([]phases.Event{{Kind: phases.EventRow, Phase: phases.Create, Project: "a", State: phases.StateStarted}})
+	g.Expect(ledger.Red()).To(BeFalse())
+}

@@ -77,7 +77,7 @@ func (r *Run) kept(row Row) string {
 // resources are there still, and may lie in any other's service.
 func (r *Run) undestroyed() string {
 	for _, project := range r.Selection.Closure {
-		destroy := Row{Phase: Phase{ID: Destroy}, Project: project}
+		destroy := Row{Phase: &Phase{ID: Destroy}, Project: project}
 		outcome, ran := r.Ledger.Outcome(Destroy, project)
 		switch reason := r.kept(destroy); {
 		case ran && outcome == report.NotChecked && reason != "":
@@ -89,7 +89,7 @@ func (r *Run) undestroyed() string {
 	return ""
 }
 
-func isResourcePhase(phase Phase) bool {
+func isResourcePhase(phase *Phase) bool {
 	switch phase.ID {
 	case EarlyCreate, Create, VerifyPreUpgrade, VerifyNoAPI, VerifyPostUpgrade:
 		return true

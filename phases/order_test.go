@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -97,6 +98,7 @@ func ordered(t *testing.T, projects ...string) *Run {
 				<-done
 			}
 		}
+		run.written()
 	})
 	return run
 }
@@ -257,17 +259,58 @@ func TestTheReportOfALongRunIsNotWrittenAfterEveryRow(t *testing.T) {
 			g := NewWithT(t)
 			run := ordered(t, "a")
 			g.Expect(os.MkdirAll(run.ResultsDir(), 0o755)).To(Succeed())
-			run.Selection.Rows = make([]Row, test.rows)
+			run.Selection.Rows = slices.Repeat(run.Selection.Rows[:1], test.rows)
 			run.savedAt, run.saveTook = time.Now(), time.Hour
-			g.Expect(run.saveProgress(t.Context())).To(Succeed())
+			run.saveProgress(t.Context())
+			run.written()
 			_, err := os.Stat(filepath.Join(run.ResultsDir(), report.JSONFile))
 			g.Expect(err == nil).To(Equal(test.written))
 			// It is when the time has come.
-			run.savedAt = time.Now().Add(-21 * time.Hour)
-			g.Expect(run.saveProgress(t.Context())).To(Succeed())
+			run.savedAt, run.saveTook = time.Now().Add(-21*time.Hour), time.Hour
+			run.saveProgress(t.Context())
+			run.written()
 			g.Expect(filepath.Join(run.ResultsDir(), report.JSONFile)).To(BeAnExistingFile())
 		})
 	}
+}
+
+// What a row came to while the report was being written is in the report that comes next, and what ends the run is
+// written last.
+func TestTheReportSoFarIsWrittenBesideTheRows(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a", "b")
+	g.Expect(os.MkdirAll(run.ResultsDir(), 0o755)).To(Succeed())
+	file := filepath.Join(run.ResultsDir(), report.JSONFile)
+	written := func() report.Report {
+		text, err := os.Open(file)
+		g.Expect(err).NotTo(HaveOccurred())
+		defer text.Close()
+		read, err := report.ReadJSON(text)
+		g.Expect(err).NotTo(HaveOccurred())
+		return read
+	}
+	run.writing <- struct{}{} // somebody writes
+	run.saveProgress(t.Context())
+	run.Interrupt("by the test")
+	run.saveProgress(t.Context())
+	g.Expect(file).NotTo(BeAnExistingFile())
+	run.writeProgress()
+	run.written()
+	g.Expect(written().Rows[0].Reason).To(Equal("the run ended during setup"))
+	g.Expect(run.unwritten).To(BeNil())
+
+	for range 20 {
+		run.saveProgress(t.Context())
+		_, err := run.WriteResults(t.Context(), report.Interrupted)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(written().ExitCode).To(Equal(report.Interrupted))
+	}
+}
+
+// written returns when nobody writes the report so far any more.
+func (r *Run) written() {
+	r.writing <- struct{}{}
+	<-r.writing
 }
 
 // Ginkgo's filter once matched a row of leaks that the selection did not have, and the

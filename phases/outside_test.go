@@ -141,7 +141,7 @@ func TestVersionsOfOtherProjectsMustStay(t *testing.T) {
 	g.Expect(errors.As(run.proveVersionsUntouched(ctx), &nothing)).To(BeTrue())
 }
 
-func phaseOf(t *testing.T, id string) Phase {
+func phaseOf(t *testing.T, id string) *Phase {
 	t.Helper()
 	phase, known := PhaseByID(id)
 	NewWithT(t).Expect(known).To(BeTrue())

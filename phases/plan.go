@@ -8,13 +8,19 @@ import (
 
 // Row is one line of the plan: one phase for one project, or for the cloud.
 type Row struct {
-	Phase Phase
+	Phase *Phase
 	// Project is the project's name, CloudProject or TempestProject.
 	Project string
 }
 
-// Key names the row in the ledger.
-func (r Row) Key() string { return r.Phase.ID + "/" + r.Project }
+// Key tells rows apart.
+func (r Row) Key() Key { return Key{Phase: r.Phase.ID, Project: r.Project} }
+
+// Key is a row's phase, by its ID, and its project.
+type Key struct{ Phase, Project string }
+
+// String is how people read it: "create/nova".
+func (k Key) String() string { return k.Phase + "/" + k.Project }
 
 // Cloud tells whether the row is the phase's cloud-wide work.
 func (r Row) Cloud() bool { return r.Project == CloudProject }

@@ -55,9 +55,7 @@ func (r *Run) record(ctx context.Context, row Row, settled report.Row) {
 	r.rows[row.Key()] = settled
 	r.mu.Unlock()
 	r.progress.Done(settled)
-	if err := r.saveProgress(ctx); err != nil {
-		r.Note("%v", err)
-	}
+	r.saveProgress(ctx)
 	entry := r.log.For(row.Phase.ID, row.Project).WithField("seconds", settled.Duration.Seconds())
 	switch settled.Outcome {
 	case report.Failed:

@@ -106,6 +106,9 @@ func (r *Run) Screen(settled report.Row) string { return r.redact(report.Screen(
 // WriteResults writes the report's files into the run's results directory.
 // A code other than green or red says why the run ended before its time.
 func (r *Run) WriteResults(ctx context.Context, code int) (report.Report, error) {
+	// What is still written of the run so far must not come after it.
+	r.writing <- struct{}{}
+	defer func() { <-r.writing }()
 	made := r.Report(ctx)
 	made.ExitCode = code
 	made.Redact = r.redact
@@ -122,31 +125,53 @@ func (r *Run) WriteResults(ctx context.Context, code int) (report.Report, error)
 // eight projects have a hundred.
 const fewRows = 500
 
-// saveProgress writes the report as it is now. Where that is long, it is not written
-// after every row, or a run would take the square of its rows: it takes a twentieth of
-// the time at most. The journal has every row all the same.
-func (r *Run) saveProgress(ctx context.Context) error {
-	began := time.Now()
+// saveProgress has the report as it is now written beside the rows that follow. Where
+// it is long, that is not done after every row, or a run would take the square of its
+// rows: it takes a twentieth of the time at most. The journal has every row all the
+// same, before the next one begins.
+func (r *Run) saveProgress(ctx context.Context) {
 	r.mu.Lock()
-	due := len(r.Selection.Rows) <= fewRows || began.Sub(r.savedAt) >= 20*r.saveTook
+	due := len(r.Selection.Rows) <= fewRows || time.Since(r.savedAt) >= 20*r.saveTook
 	if due {
-		r.savedAt = began
+		r.savedAt = time.Now()
 	}
 	r.mu.Unlock()
 	if !due {
-		return nil
+		return
 	}
-	defer func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.savedAt, r.saveTook = time.Now(), time.Since(began)
-	}()
 	made := r.Report(ctx)
 	made.Redact = r.redact
-	if err := made.SaveProgress(r.ResultsDir()); err != nil {
-		return fmt.Errorf("results of the run so far: %w", err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unwritten = &made
+	select {
+	case r.writing <- struct{}{}:
+		go r.writeProgress()
+	default: // whoever writes comes to it
 	}
-	return nil
+}
+
+// writeProgress writes what is unwritten, and what is by then. It has the place in
+// writing, and gives it back.
+func (r *Run) writeProgress() {
+	for {
+		r.mu.Lock()
+		made := r.unwritten
+		r.unwritten = nil
+		if made == nil {
+			<-r.writing
+			r.mu.Unlock()
+			return
+		}
+		r.mu.Unlock()
+		began := time.Now()
+		if err := made.SaveProgress(r.ResultsDir()); err != nil {
+			r.Note("results of the run so far: %v", err)
+		}
+		r.mu.Lock()
+		r.savedAt, r.saveTook = time.Now(), time.Since(began)
+		r.mu.Unlock()
+	}
 }
 
 // Interrupt notes why the run ends before its time.
@@ -199,6 +224,8 @@ func (r *Run) finishFailedSetup(ctx context.Context) error {
 // Close releases what the run holds in this process; the cloud is left as it
 // is.
 func (r *Run) Close() error {
+	r.writing <- struct{}{}
+	defer func() { <-r.writing }()
 	r.mu.Lock()
 	for _, named := range r.witnesses {
 		for _, each := range named {

@@ -47,11 +47,8 @@ type Run struct {
 	// together as soon as the first of them is asked for.
 	sideBySide map[string]*batch
 
-	// selected tells of each row's key whether it is among those to run.
-	selected map[string]bool
-
-	// turn says which rows of ordered phases have been settled.
-	turn map[string]turn
+	// turn says of each selected row whether it has been settled, in ordered phases.
+	turn map[Key]turn
 
 	// witnesses are the addresses under watch, by project.
 	witnesses map[string][]witness
@@ -60,16 +57,20 @@ type Run struct {
 	// savedAt is when the report was written last, saveTook how long that took.
 	savedAt  time.Time
 	saveTook time.Duration
-	rows     map[string]report.Row
+	// writing has room for one: who writes the report's files. unwritten is the newest
+	// report of the run so far, for whoever writes that.
+	writing   chan struct{}
+	unwritten *report.Report
+	rows      map[Key]report.Row
 	// unrecorded holds what a one-phase selection asked for in vain.
-	unrecorded map[string]report.Row
+	unrecorded map[Key]report.Row
 	setup      *report.Row
 	notes      []string
 	timings    []report.Timing
 	evidence   Evidence
 	continuity []heard
 	// tests are what Tempest's tests came to, by row.
-	tests       map[string][]report.Test
+	tests       map[Key][]report.Test
 	interrupted string
 	earlier     *report.Report
 }
@@ -129,9 +130,9 @@ type Options struct {
 
 // New returns a run that has not begun.
 func New(options Options) *Run {
-	selected := map[string]bool{}
+	turns := make(map[Key]turn, len(options.Selection.Rows))
 	for _, row := range options.Selection.Rows {
-		selected[row.Key()] = true
+		turns[row.Key()] = waiting
 	}
 	run := &Run{
 		ID:         options.ID,
@@ -146,13 +147,13 @@ func New(options Options) *Run {
 		memory:     options.PeakMemory,
 		fetched:    options.Fetched,
 		sideBySide: map[string]*batch{},
-		selected:   selected,
-		turn:       map[string]turn{},
-		rows:       map[string]report.Row{},
-		unrecorded: map[string]report.Row{},
+		turn:       turns,
+		rows:       map[Key]report.Row{},
+		unrecorded: map[Key]report.Row{},
 		evidence:   Evidence{},
 		witnesses:  map[string][]witness{},
-		tests:      map[string][]report.Test{},
+		tests:      map[Key][]report.Test{},
+		writing:    make(chan struct{}, 1),
 	}
 	run.use(options.Trees, options.Foreign)
 	return run

@@ -46,7 +46,7 @@ func (r *Run) script(ctx context.Context, row Row, name string, args ...string) 
 	}
 	command.Log = r.LogFile(row.Phase.ID, row.Project)
 	command.Timeout = r.Config.ScriptTimeout
-	command.Cookie = "GRENADE_SCRIPT=" + r.ID + "/" + row.Key()
+	command.Cookie = "GRENADE_SCRIPT=" + r.ID + "/" + row.Key().String()
 	command.OnLine = func(line string) {
 		r.progress.Waiting(line)
 		r.log.For(row.Phase.ID, row.Project).Debug(line)

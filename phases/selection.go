@@ -41,7 +41,7 @@ type Selection struct {
 	// Closure is Projects and all that they require: what the cloud holds.
 	Closure []string
 
-	asked map[string]bool
+	asked map[Key]bool
 }
 
 // Requirements answers which projects a project needs, itself included, in
@@ -62,7 +62,7 @@ type Dependencies struct {
 // destroy, for one phase nothing; and the cloud row of every phase that keeps
 // a row. The filter is what the user wrote, for messages.
 func (p Plan) Select(filter string, matches func(labels []string) bool, needs Dependencies) (Selection, error) {
-	selection := Selection{Asked: filter, asked: map[string]bool{}}
+	selection := Selection{Asked: filter, asked: map[Key]bool{}}
 	names := map[string]bool{}
 	sides := map[config.Side]bool{}
 	projects := map[string]bool{}
@@ -132,7 +132,7 @@ func (p Plan) addForerunners(selection Selection, projects map[string]bool, need
 
 // complete adds to the rows that the filter matches those that it implies.
 func (p Plan) complete(selection Selection) []Row {
-	keep := map[string]bool{}
+	keep := map[Key]bool{}
 	phaseKept := map[string]bool{}
 	for _, row := range p.Rows {
 		if selection.asked[row.Key()] || selection.implies(row) {

@@ -44,7 +44,7 @@ func afterNothing(string) ([]string, error) { return nil, nil }
 func keys(rows []phases.Row) []string {
 	var all []string
 	for _, row := range rows {
-		all = append(all, row.Key())
+		all = append(all, row.Key().String())
 	}
 	return all
 }
@@ -214,7 +214,7 @@ func TestGinkgoFilterPicksExactlyTheSelection(t *testing.T) {
 			var picked []string
 			for _, row := range plan.Rows {
 				if matches(row.Labels()) {
-					picked = append(picked, row.Key())
+					picked = append(picked, row.Key().String())
 				}
 			}
 			g.Expect(picked).To(Equal(keys(selection.Rows)))

@@ -27,7 +27,7 @@ type Phase struct {
 }
 
 // Removes tells whether the phase is part of what the seed calls destroy.
-func (p Phase) Removes() bool { return p.ID == Destroy || p.ID == Leaks }
+func (p *Phase) Removes() bool { return p.ID == Destroy || p.ID == Leaks }
 
 // CloudRow is the place of a phase's cloud-wide work among its rows.
 type CloudRow int
@@ -69,8 +69,8 @@ const (
 
 // Sequence returns the phases in the seed's calling order. Setup is not among
 // them: it is BeforeSuite, and has no row of its own.
-func Sequence() []Phase {
-	return []Phase{
+func Sequence() []*Phase {
+	return []*Phase{
 		{ID: VerifyBase, Name: "verify_base", Side: config.Base, ReadOnly: true},
 		{ID: EarlyCreate, Name: "early_create", Side: config.Base, CloudRow: CloudRowFirst},
 		{ID: Create, Name: "create", Side: config.Base},
@@ -88,13 +88,13 @@ func Sequence() []Phase {
 
 // PhaseByID returns the phase with the given identifier, and whether there is
 // one.
-func PhaseByID(id string) (Phase, bool) {
+func PhaseByID(id string) (*Phase, bool) {
 	for _, phase := range Sequence() {
 		if phase.ID == id {
 			return phase, true
 		}
 	}
-	return Phase{}, false
+	return nil, false
 }
 
 // ReservedNames lists what no project may be called, because a label filter

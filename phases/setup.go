@@ -23,7 +23,7 @@ import (
 func (r *Run) Setup(ctx context.Context) (report.Row, error) {
 	r.progress.Start(SetupRow, CloudProject)
 	began := time.Now()
-	err := errors.Join(r.setUp(ctx), r.hideSecrets(setupRow()), r.hideSecrets(Row{Phase: Phase{ID: SetupRow}, Project: "settings"}))
+	err := errors.Join(r.setUp(ctx), r.hideSecrets(setupRow()), r.hideSecrets(Row{Phase: &Phase{ID: SetupRow}, Project: "settings"}))
 	setup := report.Row{Phase: SetupRow, Project: CloudProject, Outcome: report.Passed, Started: began, Duration: time.Since(began),
 		Log: filepath.Join("logs", SetupRow, CloudProject+".log")}
 	if err != nil {
@@ -45,7 +45,7 @@ func (r *Run) Setup(ctx context.Context) (report.Row, error) {
 
 // setupRow stands for BeforeSuite where a row is asked for.
 func setupRow() Row {
-	return Row{Phase: Phase{ID: SetupRow, Name: SetupRow}, Project: CloudProject}
+	return Row{Phase: &Phase{ID: SetupRow, Name: SetupRow}, Project: CloudProject}
 }
 
 func (r *Run) setUp(ctx context.Context) error {

@@ -81,7 +81,7 @@ func (r *Run) remember(saved state, earlier report.Report) {
 	}
 	r.earlier = &earlier
 	for _, row := range earlier.Rows {
-		r.rows[row.Phase+"/"+row.Project] = row
+		r.rows[Key{Phase: row.Phase, Project: row.Project}] = row
 	}
 }
 
