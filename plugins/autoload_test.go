@@ -10,42 +10,36 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-// What nobody can call before it is read is in no file that is read late, and what is
-// called is in the file that is said to have it.
-func TestFunctionsAreWhereTheyAreLookedForWhenTheyAreCalled(t *testing.T) {
+func TestFunctionsThatAreReadLateAreWhereTheyAreLookedFor(t *testing.T) {
 	g := NewWithT(t)
 	read := func(name string) string {
 		text, err := os.ReadFile(filepath.Join("shell/inc", name))
 		g.Expect(err).NotTo(HaveOccurred())
 		return string(text)
 	}
-	line := regexp.MustCompile(`^function (\w+) \{ _autoload (\w+) && (\w+) "\$@"; \}$`)
+	line := regexp.MustCompile(`^function (\w+) \{ _autoload (\w+) (\w+) "\$@"; \}$`)
 	files, late := map[string]bool{}, map[string]bool{}
 	for text := range strings.Lines(read("autoload")) {
 		text = strings.TrimSuffix(text, "\n")
-		if !strings.HasPrefix(text, "function ") || strings.HasPrefix(text, "function _autoload ") {
+		if !strings.HasPrefix(text, "function ") || strings.HasPrefix(text, "function _autoload") {
 			continue
 		}
 		found := line.FindStringSubmatch(text)
 		g.Expect(found).NotTo(BeNil(), text)
-		g.Expect(found[3]).To(Equal(found[1]))
-		g.Expect(read(found[2])).To(ContainSubstring("\nfunction " + found[1] + " {\n"))
+		g.Expect(found[3]).To(Equal("_" + found[1]))
+		g.Expect(read(found[2])).To(ContainSubstring("\nfunction " + found[3] + " {\n"))
 		files[found[2]], late[found[1]] = true, true
 	}
 	g.Expect(late).To(HaveKey("resource_save"))
-	defined := regexp.MustCompile(`(?m)^function ([a-z]\w*) `)
 	outside := regexp.MustCompile(`(?m)^[^#\s}].*$`)
 	for file := range files {
-		for _, found := range defined.FindAllStringSubmatch(read(file), -1) {
-			g.Expect(late).To(HaveKey(found[1]), "of inc/"+file)
-		}
 		for _, text := range outside.FindAllString(read(file), -1) {
-			g.Expect(text).To(HavePrefix("function "), "inc/"+file+" is read inside of a function")
+			g.Expect(text).To(HavePrefix("function _"), "inc/"+file+" is read late, inside of a function")
 		}
 	}
 }
 
-func TestAFunctionThatIsReadLateIsReadOnce(t *testing.T) {
+func TestAFunctionIsReadWhenItIsCalled(t *testing.T) {
 	g := NewWithT(t)
 	w := newWorld(t)
 	output, code := w.bash(t, `
@@ -54,13 +48,32 @@ source $GRENADE_DIR/grenaderc
 source $GRENADE_DIR/functions
 trap 'echo ERR $BASH_COMMAND' ERR
 before=$-
-declare -f resource_save | grep -c _autoload
+! declare -F _resource_save
 resource_save late key "a value"
-[[ $- == "$before" ]] && ! declare -f resource_save | grep _autoload
+[[ $- == "$before" ]] && declare -F _resource_save
 resource_save late other 1
 echo "$(resource_get late key), $(resource_get late other)"
 is_service_running surely-not-there 2>/dev/null || echo not running
 `)
 	g.Expect(code).To(Equal(0), output)
-	g.Expect(lines(output)).To(Equal(lines("1\na value, 1\nnot running\n")))
+	g.Expect(lines(output)).To(Equal(lines("_resource_save\na value, 1\nnot running\n")))
+}
+
+// As upstream, where all functions have been read before.
+func TestAFunctionThatAPluginDefinesItselfStays(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t)
+	output, code := w.bash(t, `
+source $GRENADE_DIR/grenaderc
+source $GRENADE_DIR/functions
+is_service_running() { echo "my own, $1"; }
+resource_save() { echo "saved by my own"; }
+SERVICE_TIMEOUT=1
+ensure_services_stopped surely-not-there 2>/dev/null
+resource_get no such
+is_service_running a
+resource_save b c d
+`)
+	g.Expect(code).To(Equal(0), output)
+	g.Expect(lines(output)).To(Equal(lines("my own, a\nsaved by my own\n")))
 }
