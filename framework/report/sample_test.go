@@ -55,7 +55,7 @@ func green() report.Report {
 			Packages: map[string]string{"keystone": "2:22.0.0-2", "glance-api": "2:25.1.0-2", "python3-uwsgi": "1"}},
 		Target: report.Side{Release: "2025.1", Branch: "stable/2025.1", Suite: "trixie",
 			Packages: map[string]string{"keystone": "2:27.0.0-3", "glance-api": "2:30.0.0-3", "python3-uwsgi": "1"}},
-		Notes: []string{"upstream does not support zed -> 2025.1; nova's skip-release workaround is on"},
+		Notes: []string{"upstream does not support zed -> 2025.1; nova's skip-release workaround is on", "nova: unit a is new\nnova: unit b is new"},
 		Timings: []report.Timing{
 			{Name: "roots from cache", Kind: report.Roots, Duration: 300 * time.Millisecond},
 			{Name: "systemd ready", Kind: report.Boot, Duration: 1400 * time.Millisecond},

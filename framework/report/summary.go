@@ -244,7 +244,7 @@ func shorten(names []string, width int) string {
 func (r Report) noteLines() []string {
 	var lines []string
 	for _, note := range r.Notes {
-		lines = append(lines, plain("note: "+note, summaryWidth))
+		lines = append(lines, plain("note: "+strings.ReplaceAll(note, "\n", "; "), summaryWidth))
 	}
 	return lines
 }
