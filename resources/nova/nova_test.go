@@ -113,3 +113,26 @@ func TestActionsAreWaitedForUntilTheirEndIsNoted(t *testing.T) {
 	g.Expect(ids).To(Equal([]string{"req-1"}))
 	g.Expect(looks).To(Equal(2))
 }
+
+// One run in thirty was red for it, when nova-compute took a minute from its shutdown to its first report.
+func TestAHostThatHasNotReportedYetIsWaitedFor(t *testing.T) {
+	looks := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		looks++
+		status := "UNKNOWN"
+		if looks == 3 {
+			status = "UP"
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"server": {"id": "4711", "host_status": "` + status + `"}}`))
+	}))
+	defer server.Close()
+	s := &session{server: "4711", admin: &gophercloud.ServiceClient{
+		ProviderClient: &gophercloud.ProviderClient{}, Endpoint: server.URL + "/", Type: "compute",
+	}}
+	g := NewWithT(t)
+	seen, err := s.seenByAdmin(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(seen).To(HaveKeyWithValue("host_status", "UP"))
+	g.Expect(looks).To(Equal(3))
+}

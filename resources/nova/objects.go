@@ -201,7 +201,7 @@ func (s *session) objects(want *asked) []resources.Object {
 	name := s.saved[keyName]
 	list := []resources.Object{
 		{Name: "server", Fetch: show(s.compute, "server", "servers", s.server), Asked: want.server, Tolerated: []resources.Tolerated{touched}},
-		{Name: "server_seen_by_admin", Fetch: show(s.admin, "server", "servers", s.server), Tolerated: []resources.Tolerated{touched}},
+		{Name: "server_seen_by_admin", Fetch: s.seenByAdmin, Tolerated: []resources.Tolerated{touched}},
 		{Name: "interfaces", Fetch: keyed(s.compute, "port_id", "interfaceAttachments", "servers", s.server, "os-interface")},
 		{Name: "actions", Fetch: func(ctx context.Context) (any, error) { return s.actions(ctx, strings.Fields(s.saved[keyActions])) },
 			Tolerated: []resources.Tolerated{}},
@@ -227,6 +227,26 @@ func (s *session) objects(want *asked) []resources.Object {
 		})
 	}
 	return list
+}
+
+// seenByAdmin is the server as administrators see it. That nova does not know of the
+// server's host is waited for, as with services: its nova-compute has not reported
+// since it started, and what its predecessor reported has grown old meanwhile.
+func (s *session) seenByAdmin(ctx context.Context) (seen any, err error) {
+	const unknown = "UNKNOWN"
+	wait := resources.Wait{Object: "the host of server " + s.server + " to be up", Limit: settleWithin}
+	err = resources.WaitFor(ctx, wait, func(ctx context.Context) (resources.Progress, error) {
+		var err error
+		if seen, err = show(s.admin, "server", "servers", s.server)(ctx); err != nil {
+			return resources.Progress{}, err
+		}
+		server, _ := seen.(map[string]any)
+		return resources.Progress{Done: server["host_status"] != unknown, Status: unknown}, nil
+	})
+	if err != nil && seen != nil && ctx.Err() == nil {
+		return seen, nil // the comparison names it
+	}
+	return seen, err
 }
 
 // services are those of all hosts. One that is down is waited for: nova calls a
