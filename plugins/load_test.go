@@ -53,7 +53,7 @@ func TestADumpLeavesWhatSourcingLeaves(t *testing.T) {
 	for name, tree := range trees(t) {
 		for shell, before := range map[string]string{
 			"plain": "", "errexit": "set -o errexit", "strict": "set -o errexit -o pipefail; shopt -s inherit_errexit",
-			"with a trap and settings": "trap 'echo hup' HUP; abort() { :; }; NAME=x; export DATABASE_TYPE=mysql ENABLED_SERVICES=key,g-api",
+			"with a trap and settings": "trap 'echo usr1' USR1; abort() { :; }; NAME=x; export DATABASE_TYPE=mysql ENABLED_SERVICES=key,g-api",
 		} {
 			t.Run(name+"/"+shell, func(t *testing.T) {
 				if tree == "" {
@@ -159,7 +159,7 @@ if ! declare -F echo_summary >/dev/null; then function echo_summary { echo tree;
 func TestATreeThatADumpWouldChangeIsSourced(t *testing.T) {
 	for name, text := range map[string]string{
 		"asks for its own place": "function where { cd \"$(dirname \"${BASH_SOURCE[0]}\")\" && pwd; }\nfunction die { where; }\n",
-		"sets a trap":            "function die { :; }\ntrap 'echo hup' HUP\n",
+		"sets a trap":            "function die { :; }\ntrap 'echo usr1' USR1\n",
 		"sets an option":         "function die { :; }\nshopt -s nullglob\n",
 		"counts":                 "function die { :; }\nCOUNT=$RANDOM$RANDOM\n",
 	} {
@@ -172,7 +172,7 @@ func TestATreeThatADumpWouldChangeIsSourced(t *testing.T) {
 				output := w.source(t, w.target, "", "\ntrap -p; shopt -p nullglob || :; "+usedDump)
 				g.Expect(output).To(ContainSubstring(w.target + "/functions\n"))
 				if strings.Contains(text, "trap") {
-					g.Expect(output).To(ContainSubstring("echo hup"))
+					g.Expect(output).To(ContainSubstring("echo usr1"))
 				}
 			}
 			g.Expect(w.dumps(t)).To(BeZero())
