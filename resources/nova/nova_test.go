@@ -88,6 +88,11 @@ func TestASilentGuestIsGoneAndACancelledQuestionIsNot(t *testing.T) {
 	g.Expect(resources.IsGone(err)).To(BeFalse(), "nobody waited long enough to say so: %v", err)
 }
 
+// at asks a nova there.
+func at(url string) *gophercloud.ServiceClient {
+	return &gophercloud.ServiceClient{ProviderClient: &gophercloud.ProviderClient{}, Endpoint: url + "/", Type: "compute"}
+}
+
 func TestActionsAreWaitedForUntilTheirEndIsNoted(t *testing.T) {
 	finish := `null`
 	looks := 0
@@ -104,9 +109,7 @@ func TestActionsAreWaitedForUntilTheirEndIsNoted(t *testing.T) {
 		_, _ = w.Write([]byte(`{"instanceAction": {"action": "create", "request_id": "req-1", "events": [{"event": "run", "finish_time": ` + finish + `}]}}`))
 	}))
 	defer server.Close()
-	s := &session{server: "4711", compute: &gophercloud.ServiceClient{
-		ProviderClient: &gophercloud.ProviderClient{}, Endpoint: server.URL + "/", Type: "compute",
-	}}
+	s := &session{server: "4711", compute: at(server.URL)}
 	g := NewWithT(t)
 	ids, err := s.finishedActions(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
@@ -114,7 +117,7 @@ func TestActionsAreWaitedForUntilTheirEndIsNoted(t *testing.T) {
 	g.Expect(looks).To(Equal(2))
 }
 
-// One run in thirty was red for it, when nova-compute took a minute from its shutdown to its first report.
+// An undisturbed run was red for it, when nova-compute took a minute from its shutdown to its first report.
 func TestAHostThatHasNotReportedYetIsWaitedFor(t *testing.T) {
 	looks := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -127,9 +130,7 @@ func TestAHostThatHasNotReportedYetIsWaitedFor(t *testing.T) {
 		_, _ = w.Write([]byte(`{"server": {"id": "4711", "host_status": "` + status + `"}}`))
 	}))
 	defer server.Close()
-	s := &session{server: "4711", admin: &gophercloud.ServiceClient{
-		ProviderClient: &gophercloud.ProviderClient{}, Endpoint: server.URL + "/", Type: "compute",
-	}}
+	s := &session{server: "4711", admin: at(server.URL)}
 	g := NewWithT(t)
 	seen, err := s.seenByAdmin(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
