@@ -202,4 +202,4 @@ for name in "${services[@]}"; do
     ! function_exists "${name}_notes" || "${name}_notes" | sed 's/^/note: /'
 done
 total=$((${EPOCHREALTIME/./} - STEPS_BEGIN))
-printf '%6.1f s           %s is up: %s\n' "$(_seconds "$total")" "${DEBSTACK_RELEASE:-the cloud}" "${services[*]}"
+printf '%s is up after %.1f s: %s\n' "${DEBSTACK_RELEASE:-the cloud}" "$(_seconds "$total")" "${services[*]}"
