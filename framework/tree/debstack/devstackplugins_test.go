@@ -132,7 +132,7 @@ func TestStackShWithoutPluginsDoesNothingForThem(t *testing.T) {
 	node := newFakeNode(t, "")
 	said, err := node.run("./stack.sh")
 	g.Expect(err).NotTo(HaveOccurred(), said)
-	g.Expect(seconds.ReplaceAllString(said, "n")).To(Equal("packages and config"+done+"memcached: start"+done+"the cloud is up after n s: \n"))
+	g.Expect(seconds.ReplaceAllString(said, "n")).To(Equal("packages and config" + done + "memcached: start" + done + "the cloud is up after n s: \n"))
 	g.Expect(node.calls()).NotTo(ContainSubstring("devstack@"))
 }
 
@@ -201,7 +201,7 @@ start_notes() { false | run_process notes-engine "$NOTES_BIN_DIR/notes-engine $n
 `)
 	said, err = node.run("./stack.sh", "--again")
 	g.Expect(err).NotTo(HaveOccurred(), said)
-	g.Expect(seconds.ReplaceAllString(said, "n")).To(ContainSubstring("\nmemcached: start"+done+"plugins: start"+done+"the cloud is up"))
+	g.Expect(seconds.ReplaceAllString(said, "n")).To(ContainSubstring("\nmemcached: start" + done + "plugins: start" + done + "the cloud is up"))
 	g.Expect(node.read("stack/old/phases")).To(HaveSuffix("again : red after nothing\n"))
 	g.Expect(node.dir + "/etc/notes/ours").To(BeAnExistingFile())
 	g.Expect(node.dir + "/running/devstack@notes-engine").To(BeAnExistingFile())
