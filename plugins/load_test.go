@@ -156,6 +156,43 @@ if ! declare -F echo_summary >/dev/null; then function echo_summary { echo tree;
 	}
 }
 
+// A script before the upgrade has the base tree for TOP_DIR, and one of the upgrade the target tree.
+func TestOneDumpIsForBothTreesWhereTOP_DIRMakesNoDifference(t *testing.T) {
+	for name, one := range map[string]struct {
+		tree  string
+		dumps int
+	}{
+		"functions ask for it":     {"function die { cd $TOP_DIR; }\n", 1},
+		"it is not mentioned":      {"function die { exit 1; }\n", 1},
+		"a value comes of it":      {"FILES=$TOP_DIR/files\nfunction die { exit 1; }\n", 2},
+		"a function comes of it":   {"function die { exit 1; }\neval \"function where { echo $TOP_DIR; }\"\n", 2},
+		"a function where it is":   {"function die { exit 1; }\nif [[ $TOP_DIR == */old* ]]; then function old { :; }; fi\n", 2},
+		"it is set":                {"TOP_DIR=/x\nfunction die { exit 1; }\n", 2},
+		"it is set to what it was": {"[[ $TOP_DIR == */old/* ]] || TOP_DIR=$BASE_DEVSTACK_DIR\nfunction die { exit 1; }\n", 2},
+		"it is taken away":         {"unset -v TOP_DIR\nfunction die { exit 1; }\n", 2},
+		"it is made readonly":      {"readonly TOP_DIR\nfunction die { exit 1; }\n", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			w := newWorld(t)
+			w.write(t, filepath.Join(w.target, "functions"), one.tree, 0o644)
+			see := func(tree string) string {
+				output, code := w.bash(t, shellState, "TOP_DIR="+tree)
+				g.Expect(code).To(BeZero(), output)
+				return output
+			}
+			sourced := map[string]string{w.base: see(w.base), w.target: see(w.target)}
+			w.allowDumps(t)
+			for range 2 {
+				for _, tree := range []string{w.base, w.target} {
+					g.Expect(differing(lines(sourced[tree]), lines(see(tree)))).To(BeEmpty())
+				}
+			}
+			g.Expect(w.dumps(t)).To(Equal(one.dumps))
+		})
+	}
+}
+
 func TestATreeThatADumpWouldChangeIsSourced(t *testing.T) {
 	for name, text := range map[string]string{
 		"asks for its own place": "function where { cd \"$(dirname \"${BASH_SOURCE[0]}\")\" && pwd; }\nfunction die { where; }\n",

@@ -267,7 +267,7 @@ func TestSettingsThatHangAreNamed(t *testing.T) {
 	dir := w.plugin(t, "p", "true\nsleep 60\n")
 	in := SettingsInput{
 		External: []string{dir}, GrenadeDir: w.grenade, SaveDir: w.save, TopDir: w.target, Environ: w.environ(),
-		Log: filepath.Join(w.root, "settings.log"), Timeout: 2 * time.Second,
+		Log: filepath.Join(w.root, "settings.log"), Timeout: 6 * time.Second, // so that the others come to their end on a busy machine
 	}
 	_, err := LoadSettings(t.Context(), here{}, in)
 	g.Expect(err).To(MatchError(HavePrefix(dir + "/settings:2: these settings did not end in time")))
