@@ -50,19 +50,19 @@ func (r *Run) Do(ctx context.Context, row Row) report.Row {
 // inOrder settles the row, and before it the rows that stand before it in the
 // order of the settings.
 func (r *Run) inOrder(ctx context.Context, row Row) report.Row {
-	if r.turn[row.Key()] == ahead {
-		r.turn[row.Key()] = over
+	if r.turn.of(row.Key()) == ahead {
+		r.turn.put(row.Key(), over)
 		return r.Row(row)
 	}
 	for other := range r.before(row) {
-		r.turn[other.Key()] = ahead
+		r.turn.put(other.Key(), ahead)
 		r.settle(ctx, other)
 		if reason := r.interruption(); reason != "" {
 			// The row that was in progress is over, and no further one begins.
 			return report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.NotRun, Reason: reason}
 		}
 	}
-	r.turn[row.Key()] = over
+	r.turn.put(row.Key(), over)
 	return r.settle(ctx, row)
 }
 
@@ -70,7 +70,8 @@ func (r *Run) inOrder(ctx context.Context, row Row) report.Row {
 type turn int
 
 const (
-	waiting turn = iota
+	notSelected turn = iota
+	waiting
 	// ahead: it was settled before it was asked for.
 	ahead
 	over
@@ -91,7 +92,7 @@ func (r *Run) before(row Row) iter.Seq[Row] {
 		}
 		for _, project := range projects {
 			other := Row{Phase: row.Phase, Project: project}
-			if turn, selected := r.turn[other.Key()]; selected && turn == waiting && !yield(other) {
+			if r.turn.of(other.Key()) == waiting && !yield(other) {
 				return
 			}
 		}

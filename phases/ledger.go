@@ -2,7 +2,6 @@ package phases
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 
 	"grenade/framework/report"
@@ -12,14 +11,14 @@ import (
 // run. It is safe for concurrent use.
 type Ledger struct {
 	mu       sync.Mutex
-	outcomes map[Key]report.Outcome
+	outcomes byRow[report.Outcome]
 	failed   int // of the outcomes
 	requires Requirements
 }
 
 // NewLedger returns an empty ledger.
 func NewLedger(requires Requirements) *Ledger {
-	return &Ledger{outcomes: map[Key]report.Outcome{}, requires: requires}
+	return &Ledger{outcomes: byRow[report.Outcome]{}, requires: requires}
 }
 
 // Replay takes over what the journal's row events say. A row that started and
@@ -47,13 +46,13 @@ func (l *Ledger) Note(row Row, outcome report.Outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.count(row.Key(), -1)
-	l.outcomes[row.Key()] = outcome
+	l.outcomes.put(row.Key(), outcome)
 	l.count(row.Key(), 1)
 }
 
 // count counts the row, if it failed, in or out.
 func (l *Ledger) count(row Key, by int) {
-	if l.outcomes[row] == report.Failed {
+	if l.outcomes.of(row) == report.Failed {
 		l.failed += by
 	}
 }
@@ -62,15 +61,15 @@ func (l *Ledger) forget(row Row) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.count(row.Key(), -1)
-	delete(l.outcomes, row.Key())
+	l.outcomes.put(row.Key(), "")
 }
 
 // Outcome returns what came of the row, and whether it ran at all.
 func (l *Ledger) Outcome(phaseID, project string) (report.Outcome, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	outcome, known := l.outcomes[Key{Phase: phaseID, Project: project}]
-	return outcome, known
+	outcome := l.outcomes.of(Key{Phase: phaseID, Project: project})
+	return outcome, outcome != ""
 }
 
 // Passed tells whether the row ran and passed.
@@ -133,8 +132,4 @@ func (l *Ledger) Red() bool {
 // after tells whether phase stands behind other in the sequence.
 func after(phase, other string) bool {
 	return position(phase) > position(other)
-}
-
-func position(phaseID string) int {
-	return slices.IndexFunc(Sequence(), func(phase *Phase) bool { return phase.ID == phaseID })
 }

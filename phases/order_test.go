@@ -296,7 +296,7 @@ func TestTheReportSoFarIsWrittenBesideTheRows(t *testing.T) {
 	g.Expect(file).NotTo(BeAnExistingFile())
 	run.writeProgress()
 	run.written()
-	g.Expect(written().Rows[0].Reason).To(Equal("the run ended during setup"))
+	g.Expect(slices.Collect(written().Rows)[0].Reason).To(Equal("the run ended during setup"))
 	g.Expect(run.unwritten).To(BeNil())
 
 	for range 20 {

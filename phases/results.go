@@ -31,38 +31,79 @@ func (r *Run) took(row Row, kind report.Kind, name string, since time.Time) {
 }
 
 // Report returns the run so far: every planned row, also those that did not
-// run, with why not.
+// run, with why not. Whoever goes through its rows sees them as they are by then.
 func (r *Run) Report(ctx context.Context) report.Report {
+	made := r.reportHead(ctx)
+	made.Rows = r.eachRow
+	harness := report.Uncovered(r.eachTiming, r.started, made.Finished)
+	made.Timings = func(yield func(report.Timing) bool) {
+		for timing := range r.eachTiming {
+			if !yield(timing) {
+				return
+			}
+		}
+		yield(report.Timing{Name: "the harness itself", Kind: report.Other, Duration: harness})
+	}
+	if r.earlier == nil {
+		return made
+	}
+	merged := report.Merge(*r.earlier, made)
+	merged.Rows = slices.Values(slices.SortedStableFunc(merged.Rows, func(a, b report.Row) int { return position(a.Phase) - position(b.Phase) }))
+	return merged
+}
+
+// reportHead is the report without rows and times.
+func (r *Run) reportHead(ctx context.Context) report.Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	made := report.Report{
+	head := report.Report{
 		RunID: r.ID, Started: r.started, Finished: time.Now(),
 		Base: r.side(ctx, config.Base), Target: r.side(ctx, config.Target),
-		Notes: slices.Clone(r.notes), Setup: r.setup, PeakMemory: r.memory(),
-		Rows: make([]report.Row, 0, len(r.Selection.Rows)),
+		Notes: slices.Clone(r.notes), Setup: r.setup, PeakMemory: r.memory(), Evidence: r.reportEvidence(),
 	}
 	for _, plugin := range r.fetched {
-		made.Plugins = append(made.Plugins, plugin.Reported())
+		head.Plugins = append(head.Plugins, plugin.Reported())
 	}
-	for _, row := range r.Selection.Rows {
-		settled, ran := r.rows[row.Key()]
-		if !ran {
-			settled = report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.NotRun, Reason: r.whyNotRun()}
-		}
-		made.Rows = append(made.Rows, settled)
-	}
-	made.Timings = append(slices.Grow(r.cloud.Timings(), len(r.timings)+1), r.timings...)
-	harness := report.Uncovered(made.Timings, r.started, made.Finished)
-	made.Timings = append(made.Timings, report.Timing{Name: "the harness itself", Kind: report.Other, Duration: harness})
-	made.Evidence = r.reportEvidence()
 	for _, each := range r.continuity {
-		made.Continuity = append(made.Continuity, report.Continuity(each))
+		head.Continuity = append(head.Continuity, report.Continuity(each))
 	}
-	if r.earlier != nil {
-		made = report.Merge(*r.earlier, made)
-		slices.SortStableFunc(made.Rows, func(a, b report.Row) int { return position(a.Phase) - position(b.Phase) })
+	return head
+}
+
+// eachRow goes through the planned rows and what has come of them.
+func (r *Run) eachRow(yield func(report.Row) bool) {
+	for _, row := range r.Selection.Rows {
+		if !yield(r.rowSoFar(row)) {
+			return
+		}
 	}
-	return made
+}
+
+func (r *Run) rowSoFar(row Row) report.Row {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if settled := r.rows.of(row.Key()); settled != nil {
+		return *settled
+	}
+	return report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.NotRun, Reason: r.whyNotRun()}
+}
+
+// eachTiming goes through what the time was spent on, but for the harness itself.
+func (r *Run) eachTiming(yield func(report.Timing) bool) {
+	for _, timing := range r.cloud.Timings() {
+		if !yield(timing) {
+			return
+		}
+	}
+	r.mu.Lock()
+	timings := r.timings
+	r.mu.Unlock()
+	// More may come behind them, but these stay.
+	for _, timing := range timings {
+		if !yield(timing) {
+			return
+		}
+	}
 }
 
 func (r *Run) side(ctx context.Context, side config.Side) report.Side {

@@ -48,7 +48,7 @@ type Run struct {
 	sideBySide map[string]*batch
 
 	// turn says of each selected row whether it has been settled, in ordered phases.
-	turn map[Key]turn
+	turn byRow[turn]
 
 	// witnesses are the addresses under watch, by project.
 	witnesses map[string][]witness
@@ -61,7 +61,8 @@ type Run struct {
 	// report of the run so far, for whoever writes that.
 	writing   chan struct{}
 	unwritten *report.Report
-	rows      map[Key]report.Row
+	// rows are nil where nothing has come of them yet.
+	rows byRow[*report.Row]
 	// unrecorded holds what a one-phase selection asked for in vain.
 	unrecorded map[Key]report.Row
 	setup      *report.Row
@@ -130,9 +131,9 @@ type Options struct {
 
 // New returns a run that has not begun.
 func New(options Options) *Run {
-	turns := make(map[Key]turn, len(options.Selection.Rows))
+	turns := byRow[turn]{}
 	for _, row := range options.Selection.Rows {
-		turns[row.Key()] = waiting
+		turns.put(row.Key(), waiting)
 	}
 	run := &Run{
 		ID:         options.ID,
@@ -148,7 +149,7 @@ func New(options Options) *Run {
 		fetched:    options.Fetched,
 		sideBySide: map[string]*batch{},
 		turn:       turns,
-		rows:       map[Key]report.Row{},
+		rows:       byRow[*report.Row]{},
 		unrecorded: map[Key]report.Row{},
 		evidence:   Evidence{},
 		witnesses:  map[string][]witness{},

@@ -41,7 +41,7 @@ type Selection struct {
 	// Closure is Projects and all that they require: what the cloud holds.
 	Closure []string
 
-	asked map[Key]bool
+	asked byRow[bool]
 }
 
 // Requirements answers which projects a project needs, itself included, in
@@ -62,7 +62,7 @@ type Dependencies struct {
 // destroy, for one phase nothing; and the cloud row of every phase that keeps
 // a row. The filter is what the user wrote, for messages.
 func (p Plan) Select(filter string, matches func(labels []string) bool, needs Dependencies) (Selection, error) {
-	selection := Selection{Asked: filter, asked: map[Key]bool{}}
+	selection := Selection{Asked: filter, asked: byRow[bool]{}}
 	names := map[string]bool{}
 	sides := map[config.Side]bool{}
 	projects := map[string]bool{}
@@ -70,7 +70,7 @@ func (p Plan) Select(filter string, matches func(labels []string) bool, needs De
 		if !matches(row.Labels()) {
 			continue
 		}
-		selection.asked[row.Key()] = true
+		selection.asked.put(row.Key(), true)
 		names[row.Phase.Name] = true
 		sides[row.Phase.Side] = true
 		projects[row.Project] = true
@@ -120,8 +120,8 @@ func (p Plan) addForerunners(selection Selection, projects map[string]bool, need
 		}
 		for _, forerunner := range forerunners {
 			for _, row := range p.Rows {
-				if row.Project == forerunner && selection.asked[Row{Phase: row.Phase, Project: project}.Key()] {
-					selection.asked[row.Key()] = true
+				if row.Project == forerunner && selection.asked.of(Row{Phase: row.Phase, Project: project}.Key()) {
+					selection.asked.put(row.Key(), true)
 					projects[forerunner] = true
 				}
 			}
@@ -132,21 +132,16 @@ func (p Plan) addForerunners(selection Selection, projects map[string]bool, need
 
 // complete adds to the rows that the filter matches those that it implies.
 func (p Plan) complete(selection Selection) []Row {
-	keep := map[Key]bool{}
+	kept := func(row Row) bool { return selection.asked.of(row.Key()) || selection.implies(row) }
 	phaseKept := map[string]bool{}
 	for _, row := range p.Rows {
-		if selection.asked[row.Key()] || selection.implies(row) {
-			keep[row.Key()] = true
+		if !phaseKept[row.Phase.ID] && kept(row) {
 			phaseKept[row.Phase.ID] = true
 		}
 	}
-	var rows []Row
-	for _, row := range p.Rows {
-		if keep[row.Key()] || !row.OfProject() && phaseKept[row.Phase.ID] {
-			rows = append(rows, row)
-		}
-	}
-	return rows
+	return slices.DeleteFunc(slices.Clone(p.Rows), func(row Row) bool {
+		return !kept(row) && (row.OfProject() || !phaseKept[row.Phase.ID])
+	})
 }
 
 // implies tells whether the selection needs the row although the filter does
@@ -166,7 +161,7 @@ func (s Selection) implies(row Row) bool {
 }
 
 // AskedFor tells whether the user's own filter matches the row.
-func (s Selection) AskedFor(row Row) bool { return s.asked[row.Key()] }
+func (s Selection) AskedFor(row Row) bool { return s.asked.of(row.Key()) }
 
 // LabelFilter returns the Ginkgo label filter that matches the selection's
 // rows and no others.

@@ -1,6 +1,8 @@
 package phases
 
 import (
+	"slices"
+
 	"grenade/framework/config"
 	"grenade/resources"
 )
@@ -84,6 +86,17 @@ func Sequence() []*Phase {
 		{ID: Destroy, Name: "destroy", Side: config.Target, Reversed: true},
 		{ID: Leaks, Name: "destroy", Side: config.Target, ReadOnly: true, CloudRow: CloudRowLast},
 	}
+}
+
+// phaseCount is how many phases the sequence has.
+const phaseCount = 12
+
+// position is the phase's place in the sequence, -1 for none. It is asked very often.
+func position(phaseID string) int {
+	return slices.Index([]string{
+		VerifyBase, EarlyCreate, Create, VerifyPreUpgrade, Shutdown, Snapshot, VerifyNoAPI,
+		UpgradePhase, VerifyPostUpgrade, VerifyTarget, Destroy, Leaks,
+	}, phaseID)
 }
 
 // PhaseByID returns the phase with the given identifier, and whether there is

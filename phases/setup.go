@@ -274,8 +274,9 @@ func (r *Run) loadSettings(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("settings: %w", err)
 	}
+	planned := r.Plan.Projects()
 	for _, project := range settings.Order {
-		if !slices.Contains(r.Plan.Projects(), project) {
+		if !slices.Contains(planned, project) {
 			return &config.Mistake{File: filepath.Join(settings.PluginDir[project], "settings"), Message: fmt.Sprintf(
 				"registers %s under a name that bash computes, so it has no row in the plan: write the name out", project)}
 		}

@@ -80,8 +80,8 @@ func (r *Run) remember(saved state, earlier report.Report) {
 		r.evidence = Evidence{}
 	}
 	r.earlier = &earlier
-	for _, row := range earlier.Rows {
-		r.rows[Key{Phase: row.Phase, Project: row.Project}] = row
+	for row := range earlier.EachRow() {
+		r.rows.put(Key{Phase: row.Phase, Project: row.Project}, &row)
 	}
 }
 

@@ -116,11 +116,18 @@ func LoadSettings(ctx context.Context, runner Runner, in SettingsInput) (*Settin
 		return nil, errors.Join(runErr, err)
 	}
 	gone := newDropped(in.Plugins, files, records)
-	commands, err := readSettingsTrace(result+".trace", in.TopDir, gone)
+	var commands []traced // of settings that failed
+	failed := runErr != nil || !finished(records)
+	err = readSettingsTrace(result+".trace", in.TopDir, func(command traced) {
+		gone.see(command)
+		if failed {
+			commands = append(commands, command.kept())
+		}
+	})
 	if err != nil {
 		return nil, errors.Join(runErr, err)
 	}
-	if runErr != nil || !finished(records) {
+	if failed {
 		return nil, settingsFailure(records, commands, ran, runErr)
 	}
 	settings, err := parseSettings(in, records)
@@ -180,27 +187,20 @@ func readRecords(path string, fields int) ([][]string, error) {
 	return records, nil
 }
 
-// readSettingsTrace returns what the settings ran, and shows it to gone. The list of
-// projects, of which each command has its own, is not kept.
-func readSettingsTrace(path, dir string, gone *dropped) ([]traced, error) {
+// readSettingsTrace calls each with what the settings ran, in order.
+func readSettingsTrace(path, dir string, each func(traced)) error {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("settings: %w", err)
+		return fmt.Errorf("settings: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	var commands []traced
-	_, err = eachTraced(file, []string{dir}, func(command traced) {
-		gone.see(command)
-		// A part of a line holds all of it.
-		commands = append(commands, traced{pid: command.pid, line: command.line, file: strings.Clone(command.file), text: strings.Clone(command.text)})
-	})
-	if err != nil {
-		return nil, fmt.Errorf("settings: %w", err)
+	if _, err = eachTraced(file, []string{dir}, each); err != nil {
+		return fmt.Errorf("settings: %w", err)
 	}
-	return commands, nil
+	return nil
 }
 
 func finished(records [][]string) bool {

@@ -125,6 +125,12 @@ func locate(file string, dirs []string) string {
 	return file
 }
 
+// kept is the command without the list of projects, of which each has its own, and
+// without the rest of the trace's line, which a part of it would hold.
+func (c traced) kept() traced {
+	return traced{pid: c.pid, line: c.line, file: strings.Clone(c.file), text: strings.Clone(c.text)}
+}
+
 func (c traced) place() string { return fmt.Sprintf("%s:%d", c.file, c.line) }
 
 // name is the command's first word. Bash quotes those that look like patterns.

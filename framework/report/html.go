@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"iter"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -36,7 +38,8 @@ type view struct {
 	Started             string
 	Base, Target        string
 	Projects            []string
-	Phases              []phaseView
+	Phases              iter.Seq[phaseView]
+	HasPlan             bool
 	Kinds               []kindView
 	Failures            []failureView
 	Skipped             []skipped
@@ -59,7 +62,10 @@ type kindView struct {
 	Kind    Kind
 	Took    string
 	Percent float64
-	Parts   []Timing
+	// Parts are the longest of Count timings; the Rest of them took RestTook together.
+	Parts       []Timing
+	Count, Rest int
+	RestTook    string
 }
 
 type failureView struct {
@@ -96,9 +102,14 @@ func (r Report) view() view {
 	if !r.Started.IsZero() {
 		v.Started = r.Started.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
-	places := r.places()
-	for _, phase := range r.phases() {
-		v.Phases = append(v.Phases, r.phaseView(phase, v.Projects, places[phase]))
+	phases := r.phases()
+	v.HasPlan = len(phases) > 0
+	v.Phases = func(yield func(phaseView) bool) {
+		for _, phase := range phases {
+			if !yield(r.phaseView(phase, v.Projects)) {
+				return
+			}
+		}
 	}
 	for _, row := range r.Failures() {
 		v.Failures = append(v.Failures, failureOf(row))
@@ -122,28 +133,19 @@ func verdictClass(code int) string {
 
 func class(o Outcome) string { return strings.ReplaceAll(string(o), " ", "-") }
 
-// places is where in Rows a row is, by phase and project.
-func (r Report) places() map[string]map[string]int {
-	places := map[string]map[string]int{}
-	for i, row := range r.Rows {
-		if places[row.Phase] == nil {
-			places[row.Phase] = map[string]int{}
-		}
-		places[row.Phase][row.Project] = i
-	}
-	return places
-}
-
-func (r Report) phaseView(phase string, projects []string, places map[string]int) phaseView {
+func (r Report) phaseView(phase string, projects []string) phaseView {
 	v := phaseView{Name: phase}
+	rows := map[string]Row{}
+	for row := range r.of(phase) {
+		rows[row.Project] = row
+	}
 	var took time.Duration
 	for _, project := range projects {
-		place, planned := places[project]
+		row, planned := rows[project]
 		if !planned {
 			v.Cells = append(v.Cells, cellView{Class: "none", Title: "not in the plan"})
 			continue
 		}
-		row := r.completed(r.Rows[place])
 		took += row.Duration
 		cell := cellView{Class: class(row.Outcome), Sign: sign(row.Outcome), Text: seconds(row.Duration), Link: row.Log}
 		cell.Title = row.Name() + ": " + string(row.Outcome)
@@ -224,15 +226,35 @@ func (r Report) kindViews() []kindView {
 		if longest > 0 {
 			v.Percent = 100 * float64(k.Duration) / float64(longest)
 		}
-		for _, t := range r.Timings {
-			if t.Kind == k.Kind {
-				v.Parts = append(v.Parts, t)
-			}
+		rest := k.Duration
+		v.Parts, v.Count = r.longest(k.Kind)
+		for _, part := range v.Parts {
+			rest -= part.Duration
 		}
-		slices.SortStableFunc(v.Parts, func(a, b Timing) int { return int(b.Duration - a.Duration) })
+		v.Rest, v.RestTook = v.Count-len(v.Parts), seconds(rest)
 		all = append(all, v)
 	}
 	return all
+}
+
+// mostParts is how many stretches of time of a kind are worth a line.
+const mostParts = 200
+
+// longest are the longest timings of the kind, at most mostParts, the longest first;
+// count is how many there are.
+func (r Report) longest(kind Kind) (parts []Timing, count int) {
+	for t := range r.EachTiming() {
+		if t.Kind != kind {
+			continue
+		}
+		count++
+		// Behind those that took as long.
+		place := sort.Search(len(parts), func(i int) bool { return parts[i].Duration < t.Duration })
+		if place < mostParts {
+			parts = slices.Insert(parts[:min(len(parts), mostParts-1)], place, t)
+		}
+	}
+	return parts, count
 }
 
 // Took is the duration as people read it.

@@ -2,10 +2,12 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"sort"
@@ -23,20 +25,9 @@ const outputLimit = 64 << 10
 // cannot be read is said so in its place and is no error.
 func (r Report) WriteJUnit(w io.Writer, resultsDir string) error {
 	r = r.redacted()
-	rows := r.complete()
-	if r.setupFailed() {
-		setup := *r.Setup
-		if setup.Phase == "" {
-			setup.Phase = "setup"
-		}
-		if setup.Project == "" {
-			setup.Project = "cloud"
-		}
-		rows = append([]Row{setup}, rows...)
-	}
-	n, cases := r.Counts(), len(rows)
-	for _, row := range rows {
-		cases += len(row.Tests)
+	n, cases := r.Counts(), 0
+	for row := range r.cases() {
+		cases += 1 + len(row.Tests)
 		for _, test := range row.Tests {
 			n[test.Outcome]++
 		}
@@ -53,7 +44,7 @@ func (r Report) WriteJUnit(w io.Writer, resultsDir string) error {
 		b.putf("      <property name=\"%s\" value=\"%s\"/>\n", xmlAttribute(p[0]), xmlAttribute(p[1]))
 	}
 	b.put("    </properties>\n")
-	for _, row := range rows {
+	for row := range r.cases() {
 		writeCase(b, row, r.output(row, resultsDir))
 		for _, test := range row.Tests {
 			writeCase(b, test.row(row), "")
@@ -61,6 +52,21 @@ func (r Report) WriteJUnit(w io.Writer, resultsDir string) error {
 	}
 	b.put("  </testsuite>\n</testsuites>\n")
 	return b.done("JUnit XML")
+}
+
+// cases goes through the rows, before them the setup if it failed.
+func (r Report) cases() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		if r.setupFailed() {
+			setup := *r.Setup
+			setup.Phase = cmp.Or(setup.Phase, "setup")
+			setup.Project = cmp.Or(setup.Project, "cloud")
+			if !yield(setup) {
+				return
+			}
+		}
+		r.EachRow()(yield)
+	}
 }
 
 // properties are name and value, in a fixed order.

@@ -10,10 +10,11 @@ import (
 // phase and project, others are added after the last row of their phase.
 func Merge(earlier, later Report) Report {
 	merged := earlier
-	merged.Rows = slices.Clone(earlier.Rows)
-	for _, row := range later.Rows {
-		merged.Rows = place(merged.Rows, row)
+	rows := slices.Collect(orNone(earlier.Rows))
+	for row := range orNone(later.Rows) {
+		rows = place(rows, row)
 	}
+	merged.Rows = slices.Values(rows)
 	if later.RunID != "" {
 		merged.RunID = later.RunID
 	}
@@ -37,7 +38,7 @@ func Merge(earlier, later Report) Report {
 	if len(later.Plugins) > 0 {
 		merged.Plugins = later.Plugins
 	}
-	merged.Timings = mergeTimings(earlier, later)
+	merged.Timings = slices.Values(mergeTimings(earlier, later))
 	merged.Evidence = mergeEvidence(earlier.Evidence, later.Evidence)
 	merged.Continuity = append(slices.Clone(earlier.Continuity), later.Continuity...)
 	merged.PeakMemory = max(earlier.PeakMemory, later.PeakMemory)
@@ -88,16 +89,16 @@ func mergeSide(earlier, later Side) Side {
 // mergeTimings drops the times of rows that were run again.
 func mergeTimings(earlier, later Report) []Timing {
 	again := map[[2]string]bool{}
-	for _, row := range later.Rows {
+	for row := range orNone(later.Rows) {
 		again[[2]string{row.Phase, row.Project}] = true
 	}
 	var all []Timing
-	for _, t := range earlier.Timings {
+	for t := range earlier.EachTiming() {
 		if !again[[2]string{t.Phase, t.Project}] {
 			all = append(all, t)
 		}
 	}
-	return append(all, later.Timings...)
+	return slices.AppendSeq(all, later.EachTiming())
 }
 
 // mergeEvidence keeps what the earlier run saw before the upgrade when the later

@@ -1,6 +1,9 @@
 package report
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // redacted is the timing with clean applied to its name.
 func (t Timing) redacted(clean func(string) string) Timing {
@@ -33,10 +36,7 @@ func (r Report) redacted() Report {
 		setup := r.Setup.Redacted(r.Redact)
 		r.Setup = &setup
 	}
-	r.Rows = slices.Clone(r.Rows)
-	for i := range r.Rows {
-		r.Rows[i] = r.Rows[i].Redacted(r.Redact)
-	}
+	r.Rows = mapped(r.Rows, func(row Row) Row { return row.Redacted(r.Redact) })
 	r.Notes = slices.Clone(r.Notes)
 	for i := range r.Notes {
 		r.Notes[i] = r.Redact(r.Notes[i])
@@ -45,13 +45,29 @@ func (r Report) redacted() Report {
 	for i := range r.Plugins {
 		r.Plugins[i].URL, r.Plugins[i].Subject = r.Redact(r.Plugins[i].URL), r.Redact(r.Plugins[i].Subject)
 	}
-	r.Timings = slices.Clone(r.Timings)
-	for i := range r.Timings {
-		r.Timings[i] = r.Timings[i].redacted(r.Redact)
-	}
+	r.Timings = mapped(r.Timings, func(timing Timing) Timing { return timing.redacted(r.Redact) })
 	r.Evidence = slices.Clone(r.Evidence)
 	for i := range r.Evidence {
 		r.Evidence[i].Reason = r.Redact(r.Evidence[i].Reason)
 	}
 	return r
+}
+
+// mapped goes through what change makes of each.
+func mapped[T any](all iter.Seq[T], change func(T) T) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for one := range orNone(all) {
+			if !yield(change(one)) {
+				return
+			}
+		}
+	}
+}
+
+// orNone goes through all, or through nothing where that is nil.
+func orNone[T any](all iter.Seq[T]) iter.Seq[T] {
+	if all == nil {
+		return func(func(T) bool) {}
+	}
+	return all
 }

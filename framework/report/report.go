@@ -2,11 +2,14 @@
 // and the forms in which people and machines read it: junit.xml, report.json,
 // report.html, summary.txt, one screen per failure, and lines while it runs.
 //
-// Rows come from the plan, so a report is complete even when nothing was run.
+// Rows come from the plan, so a report is complete even when nothing was run. They are
+// gone through and not held, so that a report of very many rows takes hardly more memory
+// than one of few.
 package report
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
@@ -152,21 +155,21 @@ type Report struct {
 	Base     Side      `json:"base"`
 	Target   Side      `json:"target"`
 	// Setup is BeforeSuite; it is told only when it failed.
-	Setup *Row  `json:"setup,omitempty"`
-	Rows  []Row `json:"rows,omitempty"` // the whole selected plan, in order
+	Setup *Row `json:"setup,omitempty"`
+	// Rows goes through the whole selected plan, in order, anew for each form of the
+	// report. Nil is none: see EachRow.
+	Rows iter.Seq[Row] `json:"-"`
 	// ExitCode is set by the caller when the run ended for a reason that rows
 	// do not show: Usage, Environment or Interrupted. Otherwise ExitCode() finds
 	// it.
 	ExitCode int        `json:"exit_code"`
 	Notes    []string   `json:"notes,omitempty"` // warnings
 	Plugins  []Plugin   `json:"plugins,omitempty"`
-	Timings  []Timing   `json:"timings,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`
+	// Timings goes through what the time was spent on, as Rows does. See EachTiming.
+	Timings iter.Seq[Timing] `json:"-"`
 	// Continuity is how what must answer all the time did.
 	Continuity []Continuity `json:"continuity,omitempty"`
-	// Seconds is where the time went: phase → project → seconds of its row. Rows
-	// of a phase that only reads run side by side. WriteJSON fills it.
-	Seconds map[string]map[string]float64 `json:"seconds,omitempty"`
 	// PeakMemory is how many bytes more than before the run the machine used at
 	// most; 0: not known.
 	PeakMemory int64 `json:"peak_memory_bytes,omitempty"`
@@ -226,11 +229,18 @@ func Verdict(code int) string {
 	}
 }
 
+// EachRow goes through the rows, each with an outcome: what the run did not come to was
+// blocked by a failed setup, or not run.
+func (r Report) EachRow() iter.Seq[Row] { return mapped(r.Rows, r.completed) }
+
+// EachTiming goes through what the time was spent on.
+func (r Report) EachTiming() iter.Seq[Timing] { return orNone(r.Timings) }
+
 // Counts counts rows by outcome; a failed setup is one more failure.
 func (r Report) Counts() map[Outcome]int {
 	n := map[Outcome]int{}
-	for _, row := range r.Rows {
-		n[r.completed(row).Outcome]++
+	for row := range r.EachRow() {
+		n[row.Outcome]++
 	}
 	if r.setupFailed() {
 		n[Failed]++
@@ -244,8 +254,8 @@ func (r Report) Failures() []Row {
 	if r.setupFailed() {
 		causes = append(causes, *r.Setup)
 	}
-	for _, row := range r.Rows {
-		switch row = r.completed(row); {
+	for row := range r.EachRow() {
+		switch {
 		case row.Outcome != Failed:
 		case row.Consequence:
 			consequences = append(consequences, row)
@@ -258,17 +268,18 @@ func (r Report) Failures() []Row {
 
 func (r Report) setupFailed() bool { return r.Setup != nil && r.Setup.Outcome == Failed }
 
-// complete is the plan with an outcome in every row.
-func (r Report) complete() []Row {
-	rows := make([]Row, len(r.Rows))
-	for i, row := range r.Rows {
-		rows[i] = r.completed(row)
+// of goes through the rows of one phase.
+func (r Report) of(phase string) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		for row := range r.EachRow() {
+			if row.Phase == phase && !yield(row) {
+				return
+			}
+		}
 	}
-	return rows
 }
 
-// completed is a row with an outcome: what the run did not come to was blocked by a
-// failed setup, or not run.
+// completed is the row with an outcome.
 func (r Report) completed(row Row) Row {
 	if row.Outcome == "" {
 		row.Outcome = NotRun
@@ -284,11 +295,11 @@ func (r Report) completed(row Row) Row {
 
 // phases and projects are in the plan's order; "cloud" leads the projects.
 func (r Report) phases() []string {
-	return distinct(r.Rows, func(row Row) string { return row.Phase })
+	return distinct(r.EachRow(), func(row Row) string { return row.Phase })
 }
 
 func (r Report) projects() []string {
-	all := distinct(r.Rows, func(row Row) string { return row.Project })
+	all := distinct(r.EachRow(), func(row Row) string { return row.Project })
 	for i, p := range all {
 		if p == "cloud" {
 			copy(all[1:i+1], all[:i])
@@ -298,10 +309,10 @@ func (r Report) projects() []string {
 	return all
 }
 
-func distinct(rows []Row, key func(Row) string) []string {
+func distinct(rows iter.Seq[Row], key func(Row) string) []string {
 	var all []string
 	seen := map[string]bool{}
-	for _, row := range rows {
+	for row := range rows {
 		if k := key(row); !seen[k] {
 			seen[k] = true
 			all = append(all, k)

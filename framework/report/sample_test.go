@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,13 +57,13 @@ func green() report.Report {
 		Target: report.Side{Release: "2025.1", Branch: "stable/2025.1", Suite: "trixie",
 			Packages: map[string]string{"keystone": "2:27.0.0-3", "glance-api": "2:30.0.0-3", "python3-uwsgi": "1"}},
 		Notes: []string{"upstream does not support zed -> 2025.1; nova's skip-release workaround is on", "nova: unit a is new\nnova: unit b is new"},
-		Timings: []report.Timing{
+		Timings: slices.Values([]report.Timing{
 			{Name: "roots from cache", Kind: report.Roots, Duration: 300 * time.Millisecond},
 			{Name: "systemd ready", Kind: report.Boot, Duration: 1400 * time.Millisecond},
 			{Name: "stack.sh", Kind: report.StackSh, Duration: 41 * time.Second},
 			{Name: "upgrade.sh", Kind: report.Script, Phase: "upgrade", Project: "glance", Duration: 11 * time.Second},
 			{Name: "plan", Kind: report.Other, Duration: 40 * time.Millisecond},
-		},
+		}),
 		Evidence: []report.Evidence{
 			{Project: "keystone", Unit: "keystone.service", Upgraded: true,
 				Before: []report.Process{{PID: 211, Start: 4711, Exe: "/usr/bin/uwsgi-core", Root: "/", Package: "keystone", Version: "2:22.0.0-2"}},
@@ -76,16 +77,18 @@ func green() report.Report {
 		},
 	}
 	at := begin()
+	var rows []report.Row
 	for i, phase := range phases() {
 		if phase == "upgrade" || phase == "shutdown" || phase == "destroy" {
-			r.Rows = append(r.Rows, row(phase, "cloud", 900*time.Millisecond, at))
+			rows = append(rows, row(phase, "cloud", 900*time.Millisecond, at))
 		}
 		for j, project := range projects() {
 			took := time.Duration(i+1)*400*time.Millisecond + time.Duration(j)*130*time.Millisecond
-			r.Rows = append(r.Rows, row(phase, project, took, at))
+			rows = append(rows, row(phase, project, took, at))
 			at = at.Add(took)
 		}
 	}
+	r.Rows = slices.Values(rows)
 	set(&r, "early_create", "glance", func(row *report.Row) {
 		row.Outcome, row.Reason, row.Duration, row.Log = report.NotChecked, "resources.sh does nothing for it", 0, ""
 	})
@@ -129,9 +132,11 @@ func blocked(row *report.Row) {
 // setupFailed is a run whose BeforeSuite failed: rows are the bare plan.
 func setupFailed() report.Report {
 	r := green()
-	for i := range r.Rows {
-		r.Rows[i] = report.Row{Phase: r.Rows[i].Phase, Project: r.Rows[i].Project}
+	rows := slices.Collect(r.Rows)
+	for i := range rows {
+		rows[i] = report.Row{Phase: rows[i].Phase, Project: rows[i].Project}
 	}
+	r.Rows = slices.Values(rows)
 	r.Evidence, r.Timings = nil, nil
 	r.Setup = &report.Row{
 		Phase: "setup", Project: "cloud", Outcome: report.Failed, Duration: 12 * time.Second,
@@ -141,9 +146,11 @@ func setupFailed() report.Report {
 }
 
 func set(r *report.Report, phase, project string, change func(*report.Row)) {
-	for i := range r.Rows {
-		if r.Rows[i].Phase == phase && r.Rows[i].Project == project {
-			change(&r.Rows[i])
+	rows := slices.Collect(r.Rows)
+	for i := range rows {
+		if rows[i].Phase == phase && rows[i].Project == project {
+			change(&rows[i])
+			r.Rows = slices.Values(rows)
 			return
 		}
 	}
@@ -154,7 +161,7 @@ func set(r *report.Report, phase, project string, change func(*report.Row)) {
 func results(t *testing.T, r report.Report) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, row := range r.Rows {
+	for row := range r.Rows {
 		if row.Log == "" {
 			continue
 		}
@@ -167,4 +174,21 @@ func results(t *testing.T, r report.Report) string {
 		}
 	}
 	return dir
+}
+
+// listed is a report that can be compared.
+type listed struct {
+	report.Report
+	Rows    []report.Row
+	Timings []report.Timing
+}
+
+func held(r report.Report) listed {
+	all := listed{Report: r}
+	if r.Rows != nil {
+		all.Rows = slices.Collect(r.Rows)
+	}
+	all.Timings = slices.Collect(r.EachTiming())
+	all.Report.Rows, all.Report.Timings = nil, nil
+	return all
 }

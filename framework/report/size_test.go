@@ -3,6 +3,7 @@ package report_test
 import (
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,13 +15,16 @@ import (
 // sized is a green report of so many projects.
 func sized(projects int) report.Report {
 	r := report.Report{RunID: "sized", Started: time.Unix(0, 0), Finished: time.Unix(3600, 0)}
+	var rows []report.Row
+	var timings []report.Timing
 	for phase := range 10 {
 		for project := range projects {
 			row := report.Row{Phase: fmt.Sprintf("phase%d", phase), Project: fmt.Sprintf("p%d", project), Outcome: report.Passed, Duration: time.Second}
-			r.Rows = append(r.Rows, row)
-			r.Timings = append(r.Timings, report.Timing{Name: "resources.sh", Kind: report.Script, Phase: row.Phase, Project: row.Project, Duration: time.Second})
+			rows = append(rows, row)
+			timings = append(timings, report.Timing{Name: "resources.sh", Kind: report.Script, Phase: row.Phase, Project: row.Project, Duration: time.Second})
 		}
 	}
+	r.Rows, r.Timings = slices.Values(rows), slices.Values(timings)
 	return r
 }
 

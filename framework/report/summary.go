@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -131,7 +130,6 @@ const firstColumns = 70
 // how long each project's row took, if there is room for that. Rows that ran side
 // by side count once for the phase.
 func (r Report) phaseLines() []string {
-	rows := r.complete()
 	columns := r.projects()
 	format := "  %-24s  %-32s %8s"
 	width := 9
@@ -149,12 +147,10 @@ func (r Report) phaseLines() []string {
 		n := map[Outcome]int{}
 		var spans []Timing
 		took := map[string]time.Duration{}
-		for _, row := range rows {
-			if row.Phase == phase {
-				n[row.Outcome]++
-				spans = append(spans, Timing{Started: row.Started, Duration: row.Duration})
-				took[row.Project] = row.Duration
-			}
+		for row := range r.of(phase) {
+			n[row.Outcome]++
+			spans = append(spans, Timing{Started: row.Started, Duration: row.Duration})
+			took[row.Project] = row.Duration
 		}
 		line := fmt.Sprintf(format, plain(phase, 24), tally(n), seconds(covered(spans)))
 		for _, column := range columns {
@@ -169,25 +165,6 @@ func (r Report) phaseLines() []string {
 	return lines
 }
 
-// secondsByRow is where the time went: phase → project → seconds.
-func (r Report) secondsByRow() map[string]map[string]float64 {
-	spent := map[string]map[string]float64{}
-	add := func(row *Row) {
-		if row == nil || row.Duration == 0 {
-			return
-		}
-		if spent[row.Phase] == nil {
-			spent[row.Phase] = map[string]float64{}
-		}
-		spent[row.Phase][row.Project] = math.Round(row.Duration.Seconds()*10) / 10
-	}
-	add(r.Setup)
-	for i := range r.Rows {
-		add(&r.Rows[i])
-	}
-	return spent
-}
-
 // skipped are rows that did not run, for one reason.
 type skipped struct {
 	Outcome Outcome
@@ -198,7 +175,7 @@ type skipped struct {
 // skips groups what did not run by outcome and reason, in the plan's order.
 func (r Report) skips() []skipped {
 	var groups []skipped
-	for _, row := range r.complete() {
+	for row := range r.EachRow() {
 		if row.Outcome == Passed || row.Outcome == Failed {
 			continue
 		}
@@ -272,9 +249,9 @@ func (r Report) factLines() []string {
 		line := "plugins: "
 		lines = append(lines, plain(line+shorten(parts, summaryWidth-len(line)), summaryWidth))
 	}
-	if len(r.Timings) > 0 {
+	if spent := r.byKind(); len(spent) > 0 {
 		var parts []string
-		for _, k := range r.byKind() {
+		for _, k := range spent {
 			parts = append(parts, fmt.Sprintf("%s %s", k.Kind, seconds(k.Duration)))
 		}
 		lines = append(lines, "time: "+strings.Join(parts, ", "))
@@ -297,7 +274,7 @@ func (r Report) factLines() []string {
 func (r Report) byKind() []Timing {
 	sums := map[Kind]time.Duration{}
 	order := kinds()
-	for _, t := range r.Timings {
+	for t := range r.EachTiming() {
 		known := false
 		for _, k := range order {
 			known = known || k == t.Kind

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"cmp"
+	"iter"
 	"slices"
 	"time"
 )
@@ -19,26 +21,27 @@ func covered(spans []Timing) time.Duration {
 			from = span.Started
 		}
 	}
-	return to.Sub(from) - Uncovered(spans, from, to)
+	return to.Sub(from) - Uncovered(slices.Values(spans), from, to)
 }
 
 // Uncovered is how much of the time between from and to belongs to none of the
 // timings: what the harness itself took. Timings that overlap count once, and
 // one without a start not at all.
-func Uncovered(timings []Timing, from, to time.Time) time.Duration {
-	spans := slices.DeleteFunc(slices.Clone(timings), func(timing Timing) bool { return timing.Started.IsZero() })
-	slices.SortFunc(spans, func(a, b Timing) int { return a.Started.Compare(b.Started) })
-	uncovered, reached := time.Duration(0), from
+func Uncovered(timings iter.Seq[Timing], from, to time.Time) time.Duration {
+	// Since from. Very many of them are sorted, so they are small.
+	type span struct{ start, end time.Duration }
+	var spans []span
+	for timing := range timings {
+		if !timing.Started.IsZero() {
+			start := timing.Started.Sub(from)
+			spans = append(spans, span{start, start + timing.Duration})
+		}
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
+	var uncovered, reached time.Duration
 	for _, span := range spans {
-		if span.Started.After(reached) {
-			uncovered += span.Started.Sub(reached)
-		}
-		if end := span.Started.Add(span.Duration); end.After(reached) {
-			reached = end
-		}
+		uncovered += max(0, span.start-reached)
+		reached = max(reached, span.end)
 	}
-	if to.After(reached) {
-		uncovered += to.Sub(reached)
-	}
-	return uncovered
+	return uncovered + max(0, to.Sub(from)-reached)
 }

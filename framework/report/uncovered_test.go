@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestUncovered(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			g := NewWithT(t)
-			got := report.Uncovered(test.timings, start, start.Add(10*time.Second))
+			got := report.Uncovered(slices.Values(test.timings), start, start.Add(10*time.Second))
 			g.Expect(got).To(Equal(time.Duration(test.want) * time.Second))
 		})
 	}
