@@ -14,11 +14,6 @@ import (
 	"grenade/resources"
 )
 
-// batch is the rows of one read-only phase, running side by side.
-type batch struct {
-	done map[Key]chan struct{}
-}
-
 // Do brings the row to its outcome and returns it: it asks the gate, acts,
 // and records what came of it in the journal, the ledger and the report. The
 // rows of a read-only phase all start when the first of them is asked for;
@@ -32,18 +27,18 @@ func (r *Run) Do(ctx context.Context, row Row) report.Row {
 	if !row.Phase.ReadOnly {
 		return r.inOrder(ctx, row)
 	}
-	together, started := r.sideBySide[row.Phase.ID]
-	if !started {
-		together = r.startTogether(ctx, row.Phase)
-	}
-	done, selected := together.done[row.Key()]
-	if !selected {
-		// Nobody would ever close its channel.
+	if r.turn.of(row.Key()) == notSelected {
+		// Nobody would ever work on it.
 		return report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.Failed, Failure: &report.Failure{
 			Message: row.Key().String() + " was asked for, and is not among the selected rows: the label filter and the selection do not agree",
 		}}
 	}
-	<-done
+	together, started := r.sideBySide[row.Phase.ID]
+	if !started {
+		together = r.startTogether(ctx, row.Phase)
+		r.sideBySide[row.Phase.ID] = together
+	}
+	together.wait(row.Project)
 	return r.Row(row)
 }
 
@@ -66,14 +61,15 @@ func (r *Run) inOrder(ctx context.Context, row Row) report.Row {
 	return r.settle(ctx, row)
 }
 
-// turn is where a row of an ordered phase stands.
+// turn is where a row stands.
 type turn int
 
 const (
 	notSelected turn = iota
 	waiting
-	// ahead: it was settled before it was asked for.
+	// ahead: it is one of an ordered phase, and was settled before it was asked for.
 	ahead
+	// over: it is one of an ordered phase, and was settled.
 	over
 )
 
@@ -106,41 +102,9 @@ func (r *Run) interruption() string {
 	return r.interrupted
 }
 
-// atOnce is how many rows run side by side: more than a cloud has projects, fewer
-// than processes would take all of a machine's memory.
-const atOnce = 32
-
-func (r *Run) startTogether(ctx context.Context, phase *Phase) *batch {
-	together := &batch{done: map[Key]chan struct{}{}}
-	r.sideBySide[phase.ID] = together
-	var rows []Row
-	for _, row := range r.Selection.Rows {
-		if row.Phase.ID == phase.ID && row.OfProject() {
-			rows = append(rows, row)
-			together.done[row.Key()] = make(chan struct{})
-		}
-	}
-	go func() {
-		places := make(chan struct{}, atOnce)
-		for _, row := range rows {
-			places <- struct{}{}
-			done := together.done[row.Key()]
-			go func() {
-				defer func() { <-places }()
-				defer close(done)
-				r.settle(ctx, row)
-			}()
-		}
-	}()
-	return together
-}
-
 // settle runs one row, if it may run, and records its outcome.
 func (r *Run) settle(ctx context.Context, row Row) (settled report.Row) {
-	settled = report.Row{Phase: row.Phase.ID, Project: row.Project, Started: time.Now()}
-	if relative, err := filepath.Rel(r.ResultsDir(), r.LogFile(row.Phase.ID, row.Project)); err == nil {
-		settled.Log = relative
-	}
+	settled = report.Row{Phase: row.Phase.ID, Project: row.Project, Started: time.Now(), Log: logInResults(row.Phase.ID, row.Project)}
 	defer func() {
 		if crash := recover(); crash != nil {
 			settled.Outcome = report.Failed

@@ -94,8 +94,8 @@ func ordered(t *testing.T, projects ...string) *Run {
 	// those that a test does not ask for.
 	t.Cleanup(func() {
 		for _, together := range run.sideBySide {
-			for _, done := range together.done {
-				<-done
+			for _, row := range run.Selection.Rows {
+				together.wait(row.Project)
 			}
 		}
 		run.written()

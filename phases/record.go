@@ -52,7 +52,7 @@ func (r *Run) record(ctx context.Context, row Row, settled report.Row) {
 	}
 	r.Ledger.Note(row, settled.Outcome)
 	r.mu.Lock()
-	r.rows.put(row.Key(), &settled)
+	r.retain(row.Key(), settled)
 	r.mu.Unlock()
 	r.progress.Done(settled)
 	r.saveProgress(ctx)
@@ -89,10 +89,8 @@ func (r *Run) Row(row Row) report.Row {
 	if settled, unrecorded := r.unrecorded[row.Key()]; unrecorded {
 		return settled
 	}
-	if settled := r.rows.of(row.Key()); settled != nil {
-		return *settled
-	}
-	return report.Row{}
+	settled, _ := r.recall(row.Key())
+	return settled
 }
 
 // expectation is an error that knows what was expected and what was seen.

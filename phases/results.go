@@ -82,8 +82,8 @@ func (r *Run) eachRow(yield func(report.Row) bool) {
 func (r *Run) rowSoFar(row Row) report.Row {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if settled := r.rows.of(row.Key()); settled != nil {
-		return *settled
+	if settled, done := r.recall(row.Key()); done {
+		return settled
 	}
 	return report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.NotRun, Reason: r.whyNotRun()}
 }

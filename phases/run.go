@@ -61,8 +61,7 @@ type Run struct {
 	// report of the run so far, for whoever writes that.
 	writing   chan struct{}
 	unwritten *report.Report
-	// rows are nil where nothing has come of them yet.
-	rows byRow[*report.Row]
+	rows      byRow[came]
 	// unrecorded holds what a one-phase selection asked for in vain.
 	unrecorded map[Key]report.Row
 	setup      *report.Row
@@ -149,7 +148,7 @@ func New(options Options) *Run {
 		fetched:    options.Fetched,
 		sideBySide: map[string]*batch{},
 		turn:       turns,
-		rows:       byRow[*report.Row]{},
+		rows:       byRow[came]{},
 		unrecorded: map[Key]report.Row{},
 		evidence:   Evidence{},
 		witnesses:  map[string][]witness{},
@@ -179,8 +178,11 @@ func (r *Run) ResultsDir() string { return filepath.Join(r.Config.ResultsDir, r.
 
 // LogFile is the file that holds what the row's scripts print.
 func (r *Run) LogFile(phase, project string) string {
-	return filepath.Join(r.ResultsDir(), "logs", phase, project+".log")
+	return filepath.Join(r.ResultsDir(), logInResults(phase, project))
 }
+
+// logInResults is the same as the report names it.
+func logInResults(phase, project string) string { return filepath.Join("logs", phase, project+".log") }
 
 // GrenadeDir is GRENADE_DIR: the shell that scripts source, and the in-tree
 // plugins.

@@ -81,7 +81,7 @@ func (r *Run) remember(saved state, earlier report.Report) {
 	}
 	r.earlier = &earlier
 	for row := range earlier.EachRow() {
-		r.rows.put(Key{Phase: row.Phase, Project: row.Project}, &row)
+		r.retain(Key{Phase: row.Phase, Project: row.Project}, row)
 	}
 }
 
