@@ -73,6 +73,34 @@ assert wire.sent == [probe.DISCOVER, probe.DISCOVER, probe.REQUEST], wire.sent
 	NewWithT(t).Expect(err).NotTo(HaveOccurred(), out)
 }
 
+// A DHCP agent that was busy with another network told dnsmasq of a new port after 38 seconds.
+func TestProbeWaitsForADHCPAgentThatIsBusy(t *testing.T) {
+	out, err := python(t, `
+class Clock:
+    now = 0
+    def monotonic(self):
+        return self.now
+
+clock = probe.time = Clock()
+
+class SlowWire(FakeWire):
+    def receive(self, seconds):
+        if not self.waiting:
+            clock.now += seconds
+        return super().receive(seconds)
+
+class Server:
+    def pop(self, _):
+        return lambda p: [] if clock.now < 90 else [reply(p, 2 if p[242] == probe.DISCOVER else 5, FULL)]
+
+wire = SlowWire()
+wire.answers = Server()
+probe.negotiate(mac, wire)
+assert 90 < clock.now < 95, clock.now
+`)
+	NewWithT(t).Expect(err).NotTo(HaveOccurred(), out)
+}
+
 func TestProbeSaysWhyThereIsNoLease(t *testing.T) {
 	out, err := python(t, `
 for wire, why in (

@@ -25,9 +25,13 @@ import time
 
 BRIDGE = "br-int"
 
-# How long neutron's dnsmasq may take to answer, in seconds. It is asked again
-# after 1, 2, 4, 4, … seconds (RFC 2131, section 4.1, is more patient).
-DHCP_PATIENCE = 30
+# How long neutron's dnsmasq may take to answer, in seconds: as long as resources.sh
+# waits for agents. A port may be ACTIVE before the DHCP agent has told dnsmasq of it,
+# and the agent works off one network after the other: behind another network's
+# start, a new port was 38 s old before dnsmasq knew it, on a machine of two slow
+# processors. It is asked again after 1, 2, 4, 4, … seconds (RFC 2131, section 4.1,
+# is more patient).
+DHCP_PATIENCE = 120
 
 DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
 
