@@ -62,7 +62,7 @@ func (r *Run) inOrder(ctx context.Context, row Row) report.Row {
 }
 
 // turn is where a row stands.
-type turn int
+type turn uint8
 
 const (
 	notSelected turn = iota
