@@ -21,7 +21,7 @@ func TestWhatCameOfARowIsRecalledWhole(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			run, row := &Run{rows: byRow[came]{}}, Key{Create, "glance"}
+			run, row := &Run{started: began.Add(-time.Minute), rows: byRow[came]{}}, Key{Create, "glance"}
 			_, done := run.recall(row)
 			g.Expect(done).To(BeFalse())
 			settled.Phase, settled.Project = row.Phase, row.Project

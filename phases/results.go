@@ -23,13 +23,6 @@ func (r *Run) Note(format string, args ...any) {
 	r.log.For("", "").Info(text)
 }
 
-// took records what a stretch of the row's time was spent on.
-func (r *Run) took(row Row, kind report.Kind, name string, since time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.timings = append(r.timings, report.Timing{Name: name, Kind: kind, Phase: row.Phase.ID, Project: row.Project, Started: since, Duration: time.Since(since)})
-}
-
 // Report returns the run so far: every planned row, also those that did not
 // run, with why not. Whoever goes through its rows sees them as they are by then.
 func (r *Run) Report(ctx context.Context) report.Report {
@@ -86,24 +79,6 @@ func (r *Run) rowSoFar(row Row) report.Row {
 		return settled
 	}
 	return report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.NotRun, Reason: r.whyNotRun()}
-}
-
-// eachTiming goes through what the time was spent on, but for the harness itself.
-func (r *Run) eachTiming(yield func(report.Timing) bool) {
-	for _, timing := range r.cloud.Timings() {
-		if !yield(timing) {
-			return
-		}
-	}
-	r.mu.Lock()
-	timings := r.timings
-	r.mu.Unlock()
-	// More may come behind them, but these stay.
-	for _, timing := range timings {
-		if !yield(timing) {
-			return
-		}
-	}
 }
 
 func (r *Run) side(ctx context.Context, side config.Side) report.Side {

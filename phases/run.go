@@ -66,7 +66,7 @@ type Run struct {
 	unrecorded map[Key]report.Row
 	setup      *report.Row
 	notes      []string
-	timings    []report.Timing
+	spent      []spent
 	evidence   Evidence
 	continuity []heard
 	// tests are what Tempest's tests came to, by row.

@@ -139,9 +139,11 @@ func (p Plan) complete(selection Selection) []Row {
 			phaseKept[row.Phase.ID] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(p.Rows), func(row Row) bool {
-		return !kept(row) && (row.OfProject() || !phaseKept[row.Phase.ID])
-	})
+	left := func(row Row) bool { return !kept(row) && (row.OfProject() || !phaseKept[row.Phase.ID]) }
+	if !slices.ContainsFunc(p.Rows, left) {
+		return p.Rows
+	}
+	return slices.DeleteFunc(slices.Clone(p.Rows), left)
 }
 
 // implies tells whether the selection needs the row although the filter does
