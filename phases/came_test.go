@@ -1,12 +1,16 @@
 package phases
 
 import (
+	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
 
+	"grenade/framework/config"
 	"grenade/framework/report"
+	"grenade/plugins"
 )
 
 func TestWhatCameOfARowIsRecalledWhole(t *testing.T) {
@@ -33,4 +37,39 @@ func TestWhatCameOfARowIsRecalledWhole(t *testing.T) {
 			g.Expect(done).To(BeFalse())
 		})
 	}
+}
+
+// What a run knows of its rows decides how much memory one of very many plugins takes.
+func TestARowTakesLittleMemory(t *testing.T) {
+	g := NewWithT(t)
+	found := make([]plugins.Plugin, 1000)
+	for i := range found {
+		found[i].Project = fmt.Sprintf("project%d", i)
+	}
+	before := live()
+	plan := NewPlan(found)
+	selection, err := plan.Select("", func([]string) bool { return true }, Dependencies{
+		Requires:      func(projects []string) ([]string, error) { return projects, nil },
+		UpgradesAfter: func(string) ([]string, error) { return nil, nil },
+	})
+	g.Expect(err).NotTo(HaveOccurred())
+	run := New(Options{Config: &config.Config{}, Plan: plan, Selection: selection, Trees: localCloud{root: t.TempDir()}})
+	for _, row := range selection.Rows {
+		settled := report.Row{Phase: row.Phase.ID, Project: row.Project, Outcome: report.NotChecked, Started: time.Now(), Log: logInResults(row.Phase.ID, row.Project)}
+		settled.Reason = fmt.Sprintf("%s is %s", "upgrade.sh", "missing")
+		run.Ledger.Note(row, settled.Outcome)
+		run.retain(row.Key(), settled)
+		run.took(row, report.Script, "resources.sh", settled.Started)
+	}
+	g.Expect((live()-before)/uint64(len(plan.Rows))).To(BeNumerically("<", 250), "bytes")
+	runtime.KeepAlive(run)
+}
+
+// live is how many bytes are in use.
+func live() uint64 {
+	var memory runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what the first left to be swept
+	runtime.ReadMemStats(&memory)
+	return memory.HeapAlloc
 }
