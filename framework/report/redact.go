@@ -23,6 +23,10 @@ func (r Row) Redacted(clean func(string) string) Row {
 		}
 		r.Failure = &f
 	}
+	r.Tests = slices.Clone(r.Tests)
+	for i := range r.Tests {
+		r.Tests[i].Name, r.Tests[i].Message = clean(r.Tests[i].Name), clean(r.Tests[i].Message)
+	}
 	return r
 }
 

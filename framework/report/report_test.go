@@ -481,6 +481,9 @@ func TestSecretsAreInNoFile(t *testing.T) {
 		row.Failure = &report.Failure{Message: secret, Expected: secret, Seen: strings.Repeat("x", 75) + secret, Tail: []string{"mysql -p" + secret}}
 	})
 	set(&r, "early_create", "glance", func(row *report.Row) { row.Reason = secret })
+	set(&r, "verify_base", "glance", func(row *report.Row) {
+		row.Tests = []report.Test{{Class: "tempest", Name: secret, Outcome: report.Failed, Message: "401 for " + secret}}
+	})
 	r.Setup = &report.Row{Phase: "setup", Project: "cloud", Outcome: report.Failed, Failure: &report.Failure{Message: secret}}
 	dir := results(t, r)
 	g.Expect(os.WriteFile(filepath.Join(dir, "logs/upgrade/glance.log"), []byte("+ mysql -p"+secret+"\n"), 0o600)).To(Succeed())
