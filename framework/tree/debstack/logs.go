@@ -27,27 +27,40 @@ func (c *Cloud) CollectLogs(ctx context.Context, dir string) error {
 	if c.node == nil {
 		return nil
 	}
+	var states []string
+	for _, service := range c.known {
+		states = append(states, service.State...)
+	}
+	return collectLogs(ctx, c.node, states, c.options.Config.SaveDir, log.Publisher{Hide: c.options.Secrets.Bytes}, dir)
+}
+
+// logged is a node whose logs are collected.
+type logged interface {
+	Run(ctx context.Context, command node.Command) (exec.Result, error)
+	// Upper is the directory, on the host, of what has been written in the node.
+	Upper() string
+}
+
+// collectLogs collects them with those of services, named as their directories below
+// /var/log. What the node says is written to saveDir first, and published from there.
+func collectLogs(ctx context.Context, from logged, services []string, saveDir string, publish log.Publisher, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("collect logs: %w", err)
 	}
-	publish := log.Publisher{Hide: c.options.Secrets.Bytes}
 	say := func(name string, command ...string) error {
-		private := filepath.Join(c.options.Config.SaveDir, name)
+		private := filepath.Join(saveDir, name)
 		if err := os.RemoveAll(private); err != nil {
 			return fmt.Errorf("collect logs: %w", err)
 		}
-		_, err := c.node.Run(ctx, node.Command{Command: exec.Command{Args: command, Log: private}})
+		_, err := from.Run(ctx, node.Command{Command: exec.Command{Args: command, Log: private}})
 		return errors.Join(err, publish.File(private, filepath.Join(dir, name)))
 	}
 	err := say("journal.log", "journalctl", "--no-pager", "--output=short-precise")
 	if _, missing := os.Stat(filepath.Join(dir, "network.log")); missing != nil {
 		err = errors.Join(err, say("network.log", "sh", "-c", networkState))
 	}
-	logs := filepath.Join(c.node.Upper(), "var", "log")
-	for _, service := range c.known {
-		for _, state := range service.State {
-			err = errors.Join(err, publish.Dir(filepath.Join(logs, state), filepath.Join(dir, state)))
-		}
+	for _, service := range services {
+		err = errors.Join(err, publish.Dir(filepath.Join(from.Upper(), "var/log", service), filepath.Join(dir, service)))
 	}
 	return err
 }
