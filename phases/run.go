@@ -43,11 +43,11 @@ type Run struct {
 	memory   func() int64
 	started  time.Time
 
-	// sideBySide holds the outcomes of the rows of read-only phases, which run
-	// together as soon as the first of them is asked for.
+	// sideBySide are the rows of read-only phases, by phase: they run together as soon
+	// as the first of them is asked for.
 	sideBySide map[string]*batch
 
-	// turn says of each selected row whether it has been settled, in ordered phases.
+	// turn says which rows are selected, and in ordered phases which have been settled.
 	turn byRow[turn]
 
 	// witnesses are the addresses under watch, by project.
