@@ -90,13 +90,8 @@ func (r *Run) took(row Row, kind report.Kind, name string, since time.Time) {
 	})
 }
 
-// eachTiming goes through what the time was spent on, but for the harness itself.
-func (r *Run) eachTiming(yield func(report.Timing) bool) {
-	for _, timing := range r.cloud.Timings() {
-		if !yield(timing) {
-			return
-		}
-	}
+// eachSpent goes through what the rows' time was spent on.
+func (r *Run) eachSpent(yield func(report.Timing) bool) {
 	r.mu.Lock()
 	all := r.spent
 	r.mu.Unlock()

@@ -73,3 +73,31 @@ func live() uint64 {
 	runtime.ReadMemStats(&memory)
 	return memory.HeapAlloc
 }
+
+// countedCloud counts how often it is asked for its times.
+type countedCloud struct {
+	localCloud
+	asked int
+}
+
+func (c *countedCloud) Timings() []report.Timing {
+	c.asked++
+	return []report.Timing{{Name: "stack.sh", Kind: report.StackSh}}
+}
+
+// It is written beside the rows, which work with the cloud meanwhile.
+func TestWhoWritesAReportDoesNotAskTheCloud(t *testing.T) {
+	g := NewWithT(t)
+	run := ordered(t, "a")
+	cloud := &countedCloud{localCloud: localCloud{root: run.Config.StackRoot}}
+	run.use(cloud, nil)
+	run.took(Row{Phase: phaseOf(t, Create), Project: "a"}, report.Script, "resources.sh", time.Now())
+	made := run.Report(t.Context())
+	asked := cloud.asked
+	var names []string
+	for timing := range made.Timings {
+		names = append(names, timing.Name)
+	}
+	g.Expect(names).To(Equal([]string{"stack.sh", "resources.sh", "the harness itself"}))
+	g.Expect(cloud.asked).To(Equal(asked))
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -28,21 +29,30 @@ func (r *Run) Note(format string, args ...any) {
 func (r *Run) Report(ctx context.Context) report.Report {
 	made := r.reportHead(ctx)
 	made.Rows = r.eachRow
-	harness := report.Uncovered(r.eachTiming, r.started, made.Finished)
-	made.Timings = func(yield func(report.Timing) bool) {
-		for timing := range r.eachTiming {
-			if !yield(timing) {
-				return
-			}
-		}
-		yield(report.Timing{Name: "the harness itself", Kind: report.Other, Duration: harness})
-	}
+	// Whoever writes the report does so beside the rows: the cloud is theirs.
+	ofCloud := slices.Values(r.cloud.Timings())
+	harness := report.Timing{Name: "the harness itself", Kind: report.Other}
+	harness.Duration = report.Uncovered(oneAfterTheOther(ofCloud, r.eachSpent), r.started, made.Finished)
+	made.Timings = oneAfterTheOther(ofCloud, r.eachSpent, slices.Values([]report.Timing{harness}))
 	if r.earlier == nil {
 		return made
 	}
 	merged := report.Merge(*r.earlier, made)
 	merged.Rows = slices.Values(slices.SortedStableFunc(merged.Rows, func(a, b report.Row) int { return position(a.Phase) - position(b.Phase) }))
 	return merged
+}
+
+// oneAfterTheOther goes through all of them.
+func oneAfterTheOther(all ...iter.Seq[report.Timing]) iter.Seq[report.Timing] {
+	return func(yield func(report.Timing) bool) {
+		for _, timings := range all {
+			for timing := range timings {
+				if !yield(timing) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // reportHead is the report without rows and times.
