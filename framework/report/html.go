@@ -136,7 +136,7 @@ func class(o Outcome) string { return strings.ReplaceAll(string(o), " ", "-") }
 func (r Report) phaseView(phase string, projects []string) phaseView {
 	v := phaseView{Name: phase}
 	rows := map[string]Row{}
-	for row := range r.of(phase) {
+	for row := range of(r.EachRow(), phase) {
 		rows[row.Project] = row
 	}
 	var took time.Duration

@@ -58,17 +58,9 @@ func writeList[T any](out sink, name string, items iter.Seq[T]) error {
 func (r Report) writeSeconds(out sink) error {
 	before, end := ",\n  \"seconds\": {", ""
 	line := newEncoding("")
-	phases := r.phases()
-	if r.Setup != nil {
-		phases = append([]string{r.Setup.Phase}, phases...)
-	}
-	for _, phase := range phases {
+	for _, phase := range distinct(r.withSetup(), phaseOf) {
 		spent := map[string]float64{}
-		rows := r.of(phase)
-		if r.Setup != nil && r.Setup.Phase == phase {
-			rows = slices.Values([]Row{*r.Setup})
-		}
-		for row := range rows {
+		for row := range of(r.withSetup(), phase) {
 			if row.Duration != 0 {
 				spent[row.Project] = math.Round(row.Duration.Seconds()*10) / 10
 			}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -56,17 +55,10 @@ func (r Report) WriteJUnit(w io.Writer, resultsDir string) error {
 
 // cases goes through the rows, before them the setup if it failed.
 func (r Report) cases() iter.Seq[Row] {
-	return func(yield func(Row) bool) {
-		if r.setupFailed() {
-			setup := *r.Setup
-			setup.Phase = cmp.Or(setup.Phase, "setup")
-			setup.Project = cmp.Or(setup.Project, "cloud")
-			if !yield(setup) {
-				return
-			}
-		}
-		r.EachRow()(yield)
+	if r.setupFailed() {
+		return r.withSetup()
 	}
+	return r.EachRow()
 }
 
 // properties are name and value, in a fixed order.

@@ -8,6 +8,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"strings"
@@ -268,10 +269,25 @@ func (r Report) Failures() []Row {
 
 func (r Report) setupFailed() bool { return r.Setup != nil && r.Setup.Outcome == Failed }
 
-// of goes through the rows of one phase.
-func (r Report) of(phase string) iter.Seq[Row] {
+// withSetup goes through the rows, before them the setup.
+func (r Report) withSetup() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		for row := range r.EachRow() {
+		if r.Setup != nil {
+			setup := *r.Setup
+			setup.Phase = cmp.Or(setup.Phase, "setup")
+			setup.Project = cmp.Or(setup.Project, "cloud")
+			if !yield(setup) {
+				return
+			}
+		}
+		r.EachRow()(yield)
+	}
+}
+
+// of goes through those of the rows that are of one phase.
+func of(rows iter.Seq[Row], phase string) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		for row := range rows {
 			if row.Phase == phase && !yield(row) {
 				return
 			}
@@ -295,7 +311,7 @@ func (r Report) completed(row Row) Row {
 
 // phases and projects are in the plan's order; "cloud" leads the projects.
 func (r Report) phases() []string {
-	return distinct(r.EachRow(), func(row Row) string { return row.Phase })
+	return distinct(r.EachRow(), phaseOf)
 }
 
 func (r Report) projects() []string {
@@ -308,6 +324,8 @@ func (r Report) projects() []string {
 	}
 	return all
 }
+
+func phaseOf(row Row) string { return row.Phase }
 
 func distinct(rows iter.Seq[Row], key func(Row) string) []string {
 	var all []string

@@ -147,7 +147,7 @@ func (r Report) phaseLines() []string {
 		n := map[Outcome]int{}
 		var spans []Timing
 		took := map[string]time.Duration{}
-		for row := range r.of(phase) {
+		for row := range of(r.EachRow(), phase) {
 			n[row.Outcome]++
 			spans = append(spans, Timing{Started: row.Started, Duration: row.Duration})
 			took[row.Project] = row.Duration
