@@ -116,8 +116,15 @@ func (r *Run) begin(ctx context.Context) error {
 	if err := r.saveState(); err != nil {
 		return err
 	}
+	return r.stackBase(ctx)
+}
+
+// stackBase brings up the base cloud. It may be long until stack.sh says its first word.
+func (r *Run) stackBase(ctx context.Context) error {
+	name := fmt.Sprintf("stack.sh of the %s tree", config.Base)
+	r.progress.Waiting(name)
 	if err := r.trees.Stack(ctx, r.LogFile(SetupRow, CloudProject), r.progress.Waiting); err != nil {
-		return fmt.Errorf("stack.sh of the %s tree: %w", config.Base, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return r.postStack(ctx)
 }
