@@ -3,6 +3,7 @@ package exec
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -19,33 +20,58 @@ func FindCookie(name, value string) ([]Process, error) {
 	if name == "" {
 		return nil, fmt.Errorf("find processes by cookie: no name given")
 	}
-	all, err := pids()
-	if err != nil {
-		return nil, err
-	}
 	var found []Process
-	for _, pid := range all {
-		if pid == os.Getpid() {
-			continue
-		}
-		// The start time is read before the environment and compared after it: both are of one process.
-		s, err := readStat(pid)
-		if err != nil || s.dead() || !carries(pid, name, value) {
-			continue
-		}
-		if p, err := FindProcess(pid); err == nil && p.StartTime == s.start {
+	var stuck []error
+	err := eachProcess(func(pid int) {
+		p, err := carrier(pid, name, value)
+		switch {
+		case errors.Is(err, errLoading):
+			stuck = append(stuck, err)
+		case err == nil:
 			found = append(found, p)
 		}
-	}
-	return found, nil
+	})
+	return found, errors.Join(append(stuck, err)...)
 }
 
-// carries looks into one process's environment; one that is gone or not ours to read carries nothing.
-func carries(pid int, name, value string) bool {
-	environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if err != nil {
-		return false
+// errLoading: the environment of a process could not be seen for loadWait.
+var errLoading = errors.New("has been loading a program for too long to tell what it belongs to")
+
+// errStranger: a process is gone, or does not carry the cookie, or is not ours to read.
+var errStranger = errors.New("no carrier of the cookie")
+
+// carrier gives the process if it lives and its environment holds name=value. While a program is being loaded the
+// environment reads as empty, or ends early: what is not in it is asked for again until one program was seen
+// before and after.
+func carrier(pid int, name, value string) (Process, error) {
+	s, err := readStat(pid)
+	for end := time.Now().Add(loadWait); ; time.Sleep(time.Millisecond) {
+		if err != nil || s.dead() || pid == os.Getpid() {
+			return Process{}, errStranger
+		}
+		var environ []byte
+		if environ, err = os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ"); err != nil {
+			return Process{}, errStranger
+		}
+		if holds(environ, name, value) {
+			// The start time, read before the environment and after it, says that both are of one process.
+			if p, err := FindProcess(pid); err == nil && p.StartTime == s.start {
+				return p, nil
+			}
+			return Process{}, errStranger
+		}
+		before := s
+		switch s, err = readStat(pid); {
+		case err != nil || s.bare() || (s.loaded() && s.program == before.program):
+			return Process{}, errStranger
+		case time.Now().After(end):
+			return Process{}, fmt.Errorf("process %d (%s) %w", pid, s.comm, errLoading)
+		}
 	}
+}
+
+// holds looks for name=value, or for any value if it is empty.
+func holds(environ []byte, name, value string) bool {
 	for entry := range bytes.SplitSeq(environ, []byte{0}) {
 		if rest, ok := bytes.CutPrefix(entry, []byte(name+"=")); ok && (value == "" || string(rest) == value) {
 			return true

@@ -20,6 +20,8 @@ const (
 	DefaultGrace = 5 * time.Second
 	// killWait bounds the wait for processes that got KILL. Only one that hangs in the kernel takes longer.
 	killWait = 10 * time.Second
+	// loadWait bounds the wait for a process whose next program is being loaded, which takes milliseconds.
+	loadWait = 5 * time.Second
 	// pollInterval is how often /proc is read while a process group is being ended: groups have no event.
 	pollInterval = 20 * time.Millisecond
 )

@@ -473,3 +473,38 @@ func TestLogOwnerMayReopenTheLog(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(result.Tail).To(Equal([]string{"one", "two"}))
 }
+
+// Who carries a cookie is seen at every moment: also while it loads its next program, when the kernel shows it
+// with no environment, and when it has only just been left behind by a parent that is gone.
+func TestACookieIsNeverOutOfSight(t *testing.T) {
+	for script, text := range map[string]string{
+		"loads program after program": `exec bash "$0"`,
+		"leaves child after child":    `bash "$0" &`,
+	} {
+		t.Run(script, func(t *testing.T) {
+			g := NewWithT(t)
+			dir := t.TempDir()
+			name, value := "GRENADE_TEST_SIGHT", dir
+			g.Expect(os.WriteFile(filepath.Join(dir, "script"), []byte("[ -e "+dir+"/stop ] && exit\n"+text+"\n"), 0o600)).To(Succeed())
+			c := bash(`bash "$1" &`, filepath.Join(dir, "script"))
+			c.Log, c.Cookie = filepath.Join(dir, "log"), name+"="+value
+			_, err := exec.Run(t.Context(), c)
+			g.Expect(err).NotTo(HaveOccurred())
+
+			looks, missed := 0, 0
+			for end := time.Now().Add(2 * time.Second); time.Now().Before(end); looks++ {
+				found, err := exec.FindCookie(name, value)
+				g.Expect(err).NotTo(HaveOccurred())
+				if len(found) == 0 {
+					missed++
+				}
+			}
+			g.Expect(os.WriteFile(filepath.Join(dir, "stop"), nil, 0o600)).To(Succeed())
+			g.Expect(missed).To(BeZero(), "of %d looks", looks)
+			await(t, "its end", func() bool {
+				found, err := exec.FindCookie(name, value)
+				return err == nil && len(found) == 0
+			})
+		})
+	}
+}

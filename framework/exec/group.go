@@ -64,17 +64,13 @@ func awaitSession(leader int, limit time.Duration, done <-chan struct{}) bool {
 // session lists the living processes of the leader's process group and session. The session is the wider of
 // the two: a script with job control ("set -m") gives its children groups of their own.
 func session(leader int) []Process {
-	all, err := pids()
-	if err != nil {
-		return nil
-	}
 	var found []Process
-	for _, pid := range all {
+	_ = eachProcess(func(pid int) {
 		s, err := readStat(pid)
 		if err == nil && !s.dead() && (s.group == leader || s.session == leader) {
 			found = append(found, Process{PID: pid, StartTime: s.start, Command: commandLine(pid, s.comm)})
 		}
-	}
+	})
 	return found
 }
 

@@ -31,10 +31,20 @@ type stat struct {
 	session int
 	flags   uint64
 	start   uint64
+	program program
 }
 
-// exiting is PF_EXITING of the kernel's include/linux/sched.h.
-const exiting = 0x4
+// program tells the program that a process runs from the next one: where its code and its environment begin.
+type program struct {
+	code    uint64
+	environ uint64
+}
+
+// Flags of the kernel's include/linux/sched.h: PF_EXITING and PF_KTHREAD.
+const (
+	exiting      = 0x4
+	kernelThread = 0x200000
+)
 
 // readStat fails with fs.ErrNotExist when there is no such process.
 func readStat(pid int) (stat, error) {
@@ -51,7 +61,7 @@ func readStat(pid int) (stat, error) {
 		return stat{}, fmt.Errorf("process %d: cannot read its stat %q", pid, data)
 	}
 	fields := strings.Fields(string(data[end+1:]))
-	if len(fields) < 20 {
+	if len(fields) < 48 {
 		return stat{}, fmt.Errorf("process %d: cannot read its stat %q", pid, data)
 	}
 	s := stat{comm: string(data[open+1 : end]), state: fields[0][0]}
@@ -60,17 +70,22 @@ func readStat(pid int) (stat, error) {
 			return stat{}, fmt.Errorf("process %d: cannot read its stat: %w", pid, err)
 		}
 	}
-	if s.flags, err = strconv.ParseUint(fields[6], 10, 64); err != nil {
-		return stat{}, fmt.Errorf("process %d: cannot read its stat: %w", pid, err)
-	}
-	if s.start, err = strconv.ParseUint(fields[19], 10, 64); err != nil {
-		return stat{}, fmt.Errorf("process %d: cannot read its stat: %w", pid, err)
+	for field, into := range map[int]*uint64{6: &s.flags, 19: &s.start, 23: &s.program.code, 47: &s.program.environ} {
+		if *into, err = strconv.ParseUint(fields[field], 10, 64); err != nil {
+			return stat{}, fmt.Errorf("process %d: cannot read its stat: %w", pid, err)
+		}
 	}
 	return s, nil
 }
 
 // dead tells a zombie: it runs nothing and holds nothing but its number.
 func (s stat) dead() bool { return s.state == 'Z' || s.state == 'X' || s.state == 'x' }
+
+// bare tells who has no environment: a part of the kernel, or a process whose memory is gone.
+func (s stat) bare() bool { return s.flags&(exiting|kernelThread) != 0 }
+
+// loaded says that its program has been loaded: the kernel sets this address last (fs/binfmt_elf.c).
+func (s stat) loaded() bool { return s.program.code != 0 }
 
 // FindProcess gives the process that has this number now. A number that nobody has, or a zombie, is
 // os.ErrNotExist.
@@ -167,7 +182,29 @@ func commandLine(pid int, comm string) string {
 	return cut(clean(strings.ReplaceAll(line, "\n", " ")), maxTailLine)
 }
 
-// pids lists the processes of this host, those inside containers included.
+// eachProcess visits every process of this host once, those inside containers included, and those that come
+// while it visits: a process may leave a child behind and be gone before its turn.
+func eachProcess(visit func(pid int)) error {
+	visited := map[int]bool{}
+	for {
+		all, err := pids()
+		if err != nil {
+			return err
+		}
+		before := len(visited)
+		for _, pid := range all {
+			if !visited[pid] {
+				visited[pid] = true
+				visit(pid)
+			}
+		}
+		if len(visited) == before {
+			return nil
+		}
+	}
+}
+
+// pids lists the processes of this host.
 func pids() ([]int, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
