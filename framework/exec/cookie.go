@@ -15,15 +15,16 @@ import (
 // FindCookie lists the living processes whose environment holds name=value; an empty value means any. It
 // sees what is in /proc/pid/environ: the environment a process was started with, of all processes that the
 // caller may read (root: all, containers' included). The caller itself is never listed. A program that
-// overwrites that memory to change its title is not found.
-func FindCookie(name, value string) ([]Process, error) {
+// overwrites that memory to change its title is not found. It takes milliseconds; the error names a process that
+// hangs while it loads its program.
+func FindCookie(ctx context.Context, name, value string) ([]Process, error) {
 	if name == "" {
 		return nil, fmt.Errorf("find processes by cookie: no name given")
 	}
 	var found []Process
 	var stuck []error
 	err := eachProcess(func(pid int) {
-		p, err := carrier(pid, name, value)
+		p, err := carrier(ctx, pid, name, value)
 		switch {
 		case errors.Is(err, errLoading):
 			stuck = append(stuck, err)
@@ -43,9 +44,11 @@ var errStranger = errors.New("no carrier of the cookie")
 // carrier gives the process if it lives and its environment holds name=value. While a program is being loaded the
 // environment reads as empty, or ends early: what is not in it is asked for again until one program was seen
 // before and after.
-func carrier(pid int, name, value string) (Process, error) {
+func carrier(ctx context.Context, pid int, name, value string) (Process, error) {
+	ctx, cancel := context.WithTimeout(ctx, loadWait)
+	defer cancel()
 	s, err := readStat(pid)
-	for end := time.Now().Add(loadWait); ; time.Sleep(time.Millisecond) {
+	for {
 		if err != nil || s.dead() || pid == os.Getpid() {
 			return Process{}, errStranger
 		}
@@ -61,11 +64,13 @@ func carrier(pid int, name, value string) (Process, error) {
 			return Process{}, errStranger
 		}
 		before := s
-		switch s, err = readStat(pid); {
-		case err != nil || s.bare() || (s.loaded() && s.program == before.program):
+		if s, err = readStat(pid); err != nil || s.bare() || (s.loaded() && s.program == before.program) {
 			return Process{}, errStranger
-		case time.Now().After(end):
+		}
+		select {
+		case <-ctx.Done():
 			return Process{}, fmt.Errorf("process %d (%s) %w", pid, s.comm, errLoading)
+		case <-time.After(time.Millisecond):
 		}
 	}
 }
@@ -84,7 +89,7 @@ func holds(environ []byte, name, value string) bool {
 // KILL, until none is left. It returns those that it found. The error names what is left after ten seconds,
 // or when the context ends.
 func KillCookie(ctx context.Context, name, value string, grace time.Duration) ([]Process, error) {
-	found, err := FindCookie(name, value)
+	found, err := FindCookie(ctx, name, value)
 	if err != nil || len(found) == 0 {
 		return found, err
 	}
@@ -95,8 +100,8 @@ func KillCookie(ctx context.Context, name, value string, grace time.Duration) ([
 		}
 		waitAll(ctx, found, grace)
 	}
-	left, err := FindCookie(name, value)
-	for deadline := time.Now().Add(killWait); err == nil && len(left) > 0; left, err = FindCookie(name, value) {
+	left, err := FindCookie(ctx, name, value)
+	for deadline := time.Now().Add(killWait); err == nil && len(left) > 0; left, err = FindCookie(ctx, name, value) {
 		for _, p := range left {
 			err = p.Signal(unix.SIGKILL)
 			if err != nil {
@@ -105,7 +110,7 @@ func KillCookie(ctx context.Context, name, value string, grace time.Duration) ([
 		}
 		waitAll(ctx, left, time.Second)
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			if left, err = FindCookie(name, value); err == nil && len(left) > 0 {
+			if left, err = FindCookie(ctx, name, value); err == nil && len(left) > 0 {
 				return found, fmt.Errorf("still running after KILL: %s", list(left))
 			}
 			return found, err

@@ -311,7 +311,7 @@ func TestTimeoutEndsEverything(t *testing.T) {
 			g.Expect(result.Tail).To(Equal([]string{"waiting"}))
 			g.Expect(result.ExitCode).To(Equal(143))
 			g.Expect(result.Duration).To(BeNumerically("<", 10*time.Second))
-			left, err := exec.FindCookie(key, value)
+			left, err := exec.FindCookie(t.Context(), key, value)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(left).To(BeEmpty())
 		})
@@ -408,7 +408,7 @@ setsid bash -c 'trap "" TERM; exec 9<>"$0.fifo"; echo $$ >"$0"; while :; do read
 	one, other := start("one"), start("one-more")
 
 	alive := func(value string) []int {
-		found, err := exec.FindCookie(name, value)
+		found, err := exec.FindCookie(t.Context(), name, value)
 		g.Expect(err).NotTo(HaveOccurred())
 		var shells []int
 		for _, p := range found {
@@ -434,7 +434,7 @@ setsid bash -c 'trap "" TERM; exec 9<>"$0.fifo"; echo $$ >"$0"; while :; do read
 	t.Setenv(name, "one")
 	_, err = exec.KillCookie(t.Context(), name, "one", 0)
 	g.Expect(err).NotTo(HaveOccurred(), "the caller never kills itself")
-	_, err = exec.FindCookie("", "x")
+	_, err = exec.FindCookie(t.Context(), "", "x")
 	g.Expect(err).To(HaveOccurred())
 }
 
@@ -493,7 +493,7 @@ func TestACookieIsNeverOutOfSight(t *testing.T) {
 
 			looks, missed := 0, 0
 			for end := time.Now().Add(2 * time.Second); time.Now().Before(end); looks++ {
-				found, err := exec.FindCookie(name, value)
+				found, err := exec.FindCookie(t.Context(), name, value)
 				g.Expect(err).NotTo(HaveOccurred())
 				if len(found) == 0 {
 					missed++
@@ -502,7 +502,7 @@ func TestACookieIsNeverOutOfSight(t *testing.T) {
 			g.Expect(os.WriteFile(filepath.Join(dir, "stop"), nil, 0o600)).To(Succeed())
 			g.Expect(missed).To(BeZero(), "of %d looks", looks)
 			await(t, "its end", func() bool {
-				found, err := exec.FindCookie(name, value)
+				found, err := exec.FindCookie(t.Context(), name, value)
 				return err == nil && len(found) == 0
 			})
 		})

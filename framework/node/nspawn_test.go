@@ -44,7 +44,7 @@ func output(t *testing.T, n node.Node, c node.Command) string {
 
 func expectNothingLeft(t *testing.T, c node.NspawnConfig) {
 	t.Helper()
-	left, err := nodetest.Leftovers(c)
+	left, err := nodetest.Leftovers(context.WithoutCancel(t.Context()), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestNspawn(t *testing.T) {
 		g.Expect(errors.Is(err, context.Canceled)).To(BeTrue(), "%v", err)
 		g.Expect(result.Tail).To(ContainElement("all there"))
 		g.Expect(result.Duration).To(BeNumerically("<", 30*time.Second))
-		left, err := exec.FindCookie("GRENADE_SCRIPT", "hanging-"+n.RunID())
+		left, err := exec.FindCookie(t.Context(), "GRENADE_SCRIPT", "hanging-"+n.RunID())
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(left).To(BeEmpty())
 		g.Expect(output(t, n, bash("pgrep -axf 'sleep 98765[45]' || true"))).To(BeEmpty())
@@ -508,7 +508,7 @@ func TestBootFails(t *testing.T) {
 				g.Expect(err).To(MatchError(ContainSubstring(says)))
 			}
 			g.Expect(time.Since(started)).To(BeNumerically("<", c.within))
-			left, err := nodetest.Leftovers(config)
+			left, err := nodetest.Leftovers(t.Context(), config)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(left).To(ConsistOf("directory "+config.Dir), "the evidence, and nothing else")
 			_, err = node.DisposeLeftovers(t.Context(), config.Dir)

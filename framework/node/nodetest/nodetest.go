@@ -112,10 +112,10 @@ func freeAddress(tb testing.TB) netip.Prefix {
 
 // Leftovers lists what the host still has of a node: processes, mounts, its link, its routes, its control
 // groups, its directory. Nil is what a disposal must leave.
-func Leftovers(c node.NspawnConfig) ([]string, error) {
+func Leftovers(ctx context.Context, c node.NspawnConfig) ([]string, error) {
 	var found []string
 	for name, value := range map[string]string{node.DirVariable: c.Dir, node.RunVariable: c.RunID} {
-		processes, err := grenadeexec.FindCookie(name, value)
+		processes, err := grenadeexec.FindCookie(ctx, name, value)
 		if err != nil {
 			return nil, err
 		}

@@ -114,7 +114,7 @@ func TestRealBuildThatIsCancelled(t *testing.T) {
 func expectNoBuild(t *testing.T, cache *Cache) {
 	t.Helper()
 	g := NewWithT(t)
-	left, err := exec.FindCookie(buildCookie, "")
+	left, err := exec.FindCookie(t.Context(), buildCookie, "")
 	g.Expect(err).NotTo(HaveOccurred())
 	for _, process := range left {
 		environ, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", process.PID))
