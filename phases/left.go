@@ -47,8 +47,7 @@ func RemoveLeft(ctx context.Context, cloud Foreign, checks NativeChecks, saveDir
 		if !exists {
 			continue
 		}
-		var nothing *resources.NotChecked
-		if err := check.Destroy(ctx); err != nil && !errors.As(err, &nothing) {
+		if err := check.Destroy(ctx); err != nil && !resources.IsNotChecked(err) {
 			failures = append(failures, tree.Environment(fmt.Errorf("destroy of %s, run %s: %w", project, previous.ID, err)))
 		}
 	}

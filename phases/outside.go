@@ -2,7 +2,6 @@ package phases
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -68,8 +67,7 @@ func (r *Run) command(ctx context.Context, row Row, name string) error {
 // changed all the same: an operator may upgrade all of his cloud at once.
 func (r *Run) commandAndProof(ctx context.Context, row Row, name string, side config.Side) error {
 	ran := r.command(ctx, row, name)
-	var nothing *resources.NotChecked
-	if ran != nil && !errors.As(ran, &nothing) {
+	if ran != nil && !resources.IsNotChecked(ran) {
 		return ran
 	}
 	if side == config.Base {

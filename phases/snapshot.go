@@ -3,7 +3,6 @@ package phases
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,8 +29,7 @@ func (r *Run) snapshot(ctx context.Context, row Row) error {
 		return r.script(ctx, row, "snapshot.sh", "pre_upgrade")
 	}
 	unsaved := r.saveDatabases(ctx, row, config.Base)
-	var nothing *resources.NotChecked
-	if unsaved != nil && !errors.As(unsaved, &nothing) {
+	if unsaved != nil && !resources.IsNotChecked(unsaved) {
 		return unsaved
 	}
 	if err := r.saveConfig(ctx, row); err != nil {

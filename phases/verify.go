@@ -19,8 +19,7 @@ func (r *Run) verify(ctx context.Context, row Row) error {
 	if silence == nil {
 		return err
 	}
-	var nothing *resources.NotChecked
-	if errors.As(err, &nothing) {
+	if resources.IsNotChecked(err) {
 		return silence
 	}
 	return errors.Join(silence, err)

@@ -2,7 +2,6 @@ package phases
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,8 +21,7 @@ func (r *Run) verifyTarget(ctx context.Context, row Row) error {
 		return r.smoke(ctx, row, config.Target)
 	}
 	unserved := r.verifyServing(ctx, row.Project, config.Target)
-	var nothing *resources.NotChecked
-	if unserved != nil && !errors.As(unserved, &nothing) {
+	if unserved != nil && !resources.IsNotChecked(unserved) {
 		return unserved
 	}
 	if err := r.saveDatabases(ctx, row, config.Target); err != nil {

@@ -1,6 +1,9 @@
 package resources
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Stage says on which side of the upgrade a verify runs. Its values are the
 // second argument of a plugin's resources.sh.
@@ -35,6 +38,18 @@ type Check interface {
 	VerifyNoAPI(ctx context.Context, stage Stage) error
 	// Destroy removes everything and makes sure that it is gone.
 	Destroy(ctx context.Context) error
+}
+
+// Afresh is how a Create begins: destroy removes what an earlier attempt left, and the memory forgets it, but for
+// keys that begin with one of keep. It fails with ErrNoTag before that if the cloud has no tag.
+func Afresh(ctx context.Context, cloud Cloud, memory *Memory, destroy func(context.Context) error, keep ...string) error {
+	if cloud.Tag == "" {
+		return ErrNoTag
+	}
+	if err := destroy(ctx); err != nil {
+		return fmt.Errorf("remove what an earlier create left: %w", err)
+	}
+	return memory.Forget(ctx, keep...)
 }
 
 // Solitary is what a Check is, too, that makes and removes nothing while the

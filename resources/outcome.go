@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -14,6 +15,12 @@ type NotChecked struct {
 
 // Error implements error.
 func (n *NotChecked) Error() string { return "not checked: " + n.Reason }
+
+// IsNotChecked says whether that is what the error says.
+func IsNotChecked(err error) bool {
+	var reason *NotChecked
+	return errors.As(err, &reason)
+}
 
 // Absent stands in a Change for "there is none".
 const Absent = "(absent)"

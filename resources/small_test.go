@@ -52,6 +52,30 @@ func TestWaitForHeedsTheCaller(t *testing.T) {
 	NewWithT(t).Expect(err).To(MatchError(ContainSubstring("status queued")))
 }
 
+func TestCreateBeginsAfresh(t *testing.T) {
+	g, ctx := NewWithT(t), t.Context()
+	m := &Memory{Store: &Store{Dir: t.TempDir()}, Section: "s"}
+	g.Expect(m.Store.Save(ctx, "s", map[string]string{"image": "7", "early.network": "8"})).To(Succeed())
+	stays := func() string {
+		image, _, err := m.Store.Get("s", "image")
+		g.Expect(err).NotTo(HaveOccurred())
+		network, _, err := m.Store.Get("s", "early.network")
+		g.Expect(err).NotTo(HaveOccurred())
+		return image + " " + network
+	}
+	removed := 0
+	remove := func(context.Context) error { removed++; return nil }
+
+	g.Expect(Afresh(ctx, Cloud{}, m, remove, "early.")).To(MatchError(ErrNoTag))
+	g.Expect(removed).To(BeZero(), "whose would it be?")
+	busy := errors.New("image 7 is in use")
+	g.Expect(Afresh(ctx, Cloud{Tag: "t"}, m, func(context.Context) error { return busy }, "early.")).To(MatchError(busy))
+	g.Expect(stays()).To(Equal("7 8"), "what is still there must not be forgotten")
+	g.Expect(Afresh(ctx, Cloud{Tag: "t"}, m, remove, "early.")).To(Succeed())
+	g.Expect(removed).To(Equal(1))
+	g.Expect(stays()).To(Equal(" 8"))
+}
+
 func TestShelledRunsTheScriptWithThePhase(t *testing.T) {
 	g, ctx := NewWithT(t), t.Context()
 	dir := t.TempDir()

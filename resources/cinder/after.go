@@ -149,7 +149,7 @@ func (s *session) recordMoved(ctx context.Context) error {
 	if err == nil {
 		err = inside.recordMoved(ctx)
 	}
-	if err != nil && !isNotChecked(err) {
+	if err != nil && !resources.IsNotChecked(err) {
 		return err
 	}
 	return s.check.memory.Save(ctx, map[string]string{keyMoving: ""})

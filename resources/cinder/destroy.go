@@ -243,7 +243,7 @@ func (d *destroyer) removeQuota(ctx context.Context) error {
 func (d *destroyer) lookForFiles(ctx context.Context) error {
 	file := d.saved[keyFile(dataVolume)]
 	inside, err := d.check.inside()
-	if isNotChecked(err) || file == "" {
+	if resources.IsNotChecked(err) || file == "" {
 		return nil
 	}
 	if err != nil {

@@ -70,7 +70,7 @@ func (c *check) destroyImage(ctx context.Context, provider *gophercloud.Provider
 		return err
 	}
 	inside, err := c.inside()
-	if isNotChecked(err) || file == "" {
+	if resources.IsNotChecked(err) || file == "" {
 		return nil
 	}
 	if err != nil {

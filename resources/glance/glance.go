@@ -79,13 +79,7 @@ func (c *check) EarlyCreate(context.Context) error {
 
 // Create implements resources.Check.
 func (c *check) Create(ctx context.Context) error {
-	if c.cloud.Tag == "" {
-		return resources.ErrNoTag
-	}
-	if err := c.Destroy(ctx); err != nil {
-		return fmt.Errorf("remove what an earlier create left: %w", err)
-	}
-	if err := c.memory.Forget(ctx); err != nil {
+	if err := resources.Afresh(ctx, c.cloud, c.memory, c.Destroy); err != nil {
 		return err
 	}
 	asked, err := c.make(ctx)
@@ -103,7 +97,7 @@ func (c *check) Create(ctx context.Context) error {
 		return err
 	}
 	inside, err := c.inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return nil // VerifyNoAPI will say so
 	}
 	if err != nil {
@@ -145,11 +139,6 @@ func (c *check) VerifyNoAPI(ctx context.Context, stage resources.Stage) error {
 		return err
 	}
 	return inside.unchecked()
-}
-
-func isNotChecked(err error) bool {
-	var reason *resources.NotChecked
-	return errors.As(err, &reason)
 }
 
 // asked is what create wants to find in what it made.

@@ -66,7 +66,7 @@ func (c *check) destroyAccount(ctx context.Context, account resources.Account) e
 // other, from neutron and from the node.
 func (c *check) clear(ctx context.Context, admin *gophercloud.ServiceClient, project string, saved holdings) error {
 	view, err := c.cloud.Inside()
-	if err != nil && !isNotChecked(err) {
+	if err != nil && !resources.IsNotChecked(err) {
 		return err
 	}
 	held, err := holdingsOf(ctx, admin, project, saved)

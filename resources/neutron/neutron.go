@@ -88,13 +88,8 @@ func (c *check) EarlyCreate(ctx context.Context) error {
 
 // Create implements resources.Check.
 func (c *check) Create(ctx context.Context) error {
-	if c.cloud.Tag == "" {
-		return resources.ErrNoTag
-	}
-	if err := c.destroyAccount(ctx, c.owner()); err != nil {
-		return fmt.Errorf("remove what an earlier create left: %w", err)
-	}
-	if err := c.memory.Forget(ctx, keyShared); err != nil {
+	owned := func(ctx context.Context) error { return c.destroyAccount(ctx, c.owner()) }
+	if err := resources.Afresh(ctx, c.cloud, c.memory, owned, keyShared); err != nil {
 		return err
 	}
 	if err := c.make(ctx); err != nil {
@@ -111,7 +106,7 @@ func (c *check) Create(ctx context.Context) error {
 		return err
 	}
 	view, err := c.inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return nil // the later phases will say so
 	}
 	if err != nil {
@@ -131,7 +126,7 @@ func (c *check) Verify(ctx context.Context, stage resources.Stage) error {
 		return err
 	}
 	view, err := c.inside()
-	if err != nil && !isNotChecked(err) {
+	if err != nil && !resources.IsNotChecked(err) {
 		return err
 	}
 	if view != nil {
@@ -172,9 +167,4 @@ func (c *check) VerifyNoAPI(ctx context.Context, stage resources.Stage) error {
 // Destroy implements resources.Check.
 func (c *check) Destroy(ctx context.Context) error {
 	return errors.Join(c.destroyAccount(ctx, c.owner()), c.destroyAccount(ctx, c.sharer()))
-}
-
-func isNotChecked(err error) bool {
-	var reason *resources.NotChecked
-	return errors.As(err, &reason)
 }

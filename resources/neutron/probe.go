@@ -52,7 +52,7 @@ func python(ctx context.Context, inside *resources.Inside, tool string, args ...
 // wires them has given it. Without a node it is "".
 func (c *check) host(ctx context.Context, admin *gophercloud.ServiceClient) (string, error) {
 	inside, err := c.cloud.Inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return "", nil
 	}
 	if err != nil {
@@ -85,7 +85,7 @@ func (c *check) host(ctx context.Context, admin *gophercloud.ServiceClient) (str
 // node, nothing is done.
 func (c *check) plug(ctx context.Context, admin *gophercloud.ServiceClient, port, owner, answer, instance, host string) error {
 	inside, err := c.cloud.Inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return nil
 	}
 	if err != nil {

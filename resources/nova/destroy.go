@@ -66,7 +66,7 @@ func (c *check) Destroy(ctx context.Context) error {
 // nothingLeft looks that the server is gone from the node, too.
 func (c *check) nothingLeft(ctx context.Context, server string) error {
 	inside, err := c.inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return nil
 	}
 	if err != nil {

@@ -72,13 +72,7 @@ func (c *check) EarlyCreate(context.Context) error {
 
 // Create implements resources.Check.
 func (c *check) Create(ctx context.Context) error {
-	if c.cloud.Tag == "" {
-		return resources.ErrNoTag
-	}
-	if err := c.Destroy(ctx); err != nil {
-		return fmt.Errorf("remove what an earlier create left: %w", err)
-	}
-	if err := c.memory.Forget(ctx); err != nil {
+	if err := resources.Afresh(ctx, c.cloud, c.memory, c.Destroy); err != nil {
 		return err
 	}
 	asked, err := c.make(ctx)
@@ -102,7 +96,7 @@ func (c *check) Create(ctx context.Context) error {
 		return err
 	}
 	inside, err := c.inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return nil // VerifyNoAPI will say so
 	}
 	if err != nil {
@@ -158,7 +152,7 @@ func (c *check) VerifyNoAPI(ctx context.Context, stage resources.Stage) error {
 		return err
 	}
 	inside, notInside := c.inside()
-	if notInside != nil && !isNotChecked(notInside) {
+	if notInside != nil && !resources.IsNotChecked(notInside) {
 		return notInside
 	}
 	if notInside == nil {
@@ -174,16 +168,11 @@ func (c *check) VerifyNoAPI(ctx context.Context, stage resources.Stage) error {
 	return notInside
 }
 
-func isNotChecked(err error) bool {
-	var reason *resources.NotChecked
-	return errors.As(err, &reason)
-}
-
 // migrated fails when the database still holds servers as the base release wrote
 // them, whatever the upgrade said of its online data migrations.
 func (c *check) migrated(ctx context.Context) error {
 	inside, err := c.inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		c.memory.Log.Warn("not checked: that the online data migrations are finished; there is no way to the database")
 		return nil
 	}

@@ -88,7 +88,7 @@ func (c *check) runObjects(s *session) ([]resources.Object, error) {
 		)
 	}
 	inside, err := c.inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return list, nil
 	}
 	if err != nil {

@@ -70,13 +70,7 @@ func (c *check) EarlyCreate(context.Context) error {
 
 // Create implements resources.Check.
 func (c *check) Create(ctx context.Context) error {
-	if c.cloud.Tag == "" {
-		return resources.ErrNoTag
-	}
-	if err := c.Destroy(ctx); err != nil {
-		return fmt.Errorf("remove what an earlier create left: %w", err)
-	}
-	if err := c.memory.Forget(ctx); err != nil {
+	if err := resources.Afresh(ctx, c.cloud, c.memory, c.Destroy); err != nil {
 		return err
 	}
 	if err := c.make(ctx); err != nil {
@@ -96,7 +90,7 @@ func (c *check) Create(ctx context.Context) error {
 		return err
 	}
 	inside, err := c.inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return nil // VerifyNoAPI will say so
 	}
 	if err != nil {
@@ -133,11 +127,6 @@ func (c *check) VerifyNoAPI(ctx context.Context, stage resources.Stage) error {
 		return err
 	}
 	return c.memory.Compare(ctx, stage, objects)
-}
-
-func isNotChecked(err error) bool {
-	var reason *resources.NotChecked
-	return errors.As(err, &reason)
 }
 
 // choose saves the ids and names of everything before any of it is made.

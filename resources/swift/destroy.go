@@ -200,7 +200,7 @@ type left struct {
 // what is marked deleted, and the account itself where it was not deleted.
 func (c *check) nothingOnDisk(ctx context.Context, account string, deleted bool) error {
 	inside, err := c.inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return nil
 	}
 	if err != nil {

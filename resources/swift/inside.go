@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -96,14 +95,14 @@ func (i *inside) read(ctx context.Context, request map[string]any) (*disks, erro
 // recordInside saves what the disks hold, for VerifyNoAPI.
 func (c *check) recordInside(ctx context.Context, want *asked) error {
 	inside, err := c.inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return nil // VerifyNoAPI will say so
 	}
 	if err != nil {
 		return err
 	}
 	seen, err := inside.read(ctx, map[string]any{})
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return nil
 	}
 	if err != nil {
@@ -248,9 +247,4 @@ func (i *inside) sent(want *asked, container, name string) map[string]any {
 		return nil // swift's own: a manifest, a link, a version
 	}
 	return map[string]any{"size": len(content.bytes), "sha256": content.sha, "metadata.ETag": content.md5}
-}
-
-func isNotChecked(err error) bool {
-	var reason *resources.NotChecked
-	return errors.As(err, &reason)
 }

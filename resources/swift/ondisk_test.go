@@ -212,5 +212,5 @@ func TestWhatIsLeftOfAnAccountIsFound(t *testing.T) {
 func TestANodeWithoutSwiftIsNotChecked(t *testing.T) {
 	check, disk := recorded(t)
 	NewWithT(t).Expect(os.Remove(disk.root + "/etc/swift.conf")).To(Succeed())
-	NewWithT(t).Expect(isNotChecked(check.VerifyNoAPI(t.Context(), resources.PreUpgrade))).To(BeTrue())
+	NewWithT(t).Expect(resources.IsNotChecked(check.VerifyNoAPI(t.Context(), resources.PreUpgrade))).To(BeTrue())
 }

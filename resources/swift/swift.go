@@ -66,13 +66,7 @@ func (c *check) EarlyCreate(context.Context) error {
 
 // Create implements resources.Check.
 func (c *check) Create(ctx context.Context) error {
-	if c.cloud.Tag == "" {
-		return resources.ErrNoTag
-	}
-	if err := c.Destroy(ctx); err != nil {
-		return fmt.Errorf("remove what an earlier create left: %w", err)
-	}
-	if err := c.memory.Forget(ctx); err != nil {
+	if err := resources.Afresh(ctx, c.cloud, c.memory, c.Destroy); err != nil {
 		return err
 	}
 	asked, err := c.make(ctx)

@@ -37,7 +37,7 @@ done
 // settleTotals brings the account's totals up to date, and saves whether they are.
 func (c *check) settleTotals(ctx context.Context, s *session) error {
 	inside, err := c.inside()
-	if isNotChecked(err) {
+	if resources.IsNotChecked(err) {
 		return nil
 	}
 	if err != nil {
