@@ -18,6 +18,9 @@ import (
 //go:embed hooks/customize.sh
 var customizeHook string
 
+//go:embed hooks/dashboard.sh
+var dashboardHook string
+
 // NodePackages are those that Build's roots need to be booted and worked in, whatever runs there; the services' own are
 // declared in the tree. The init system comes as systemd-sysv, scripts need sudo, curl and the process tools.
 func NodePackages() []string {
@@ -43,7 +46,7 @@ const (
 
 // Recipe is everything but packages and architecture that decides what a root looks like.
 func (b *Mmdebstrap) Recipe() string {
-	return strings.Join(append(recipeOptions("minbase"), customizeHook), "\n")
+	return strings.Join(append(recipeOptions("minbase"), dashboardHook, customizeHook), "\n")
 }
 
 // recipeOptions keep a root small and quick to build. Documentation is left out but for copyright files; unsafe-io
@@ -64,7 +67,11 @@ func recipeOptions(variant string) []string {
 
 // Build installs a root from order.Mirror and makes it ready for any run.
 func (b *Mmdebstrap) Build(ctx context.Context, order BuildOrder, progress func(string)) (built Built, err error) {
-	built.Digest, err = b.run(ctx, order, "minbase", hook{stage: "customize", script: customizeHook}, progress)
+	built.Digest, err = b.run(ctx, order, "minbase", []hook{
+		{name: "dashboard", stage: "essential", script: dashboardHook, arguments: []string{"try-again"}},
+		{name: "dashboard", stage: "customize", script: dashboardHook, arguments: []string{"as-packaged"}},
+		{name: "customize", stage: "customize", script: customizeHook, arguments: []string{order.release()}},
+	}, progress)
 	if err != nil {
 		return Built{}, err
 	}
@@ -72,25 +79,41 @@ func (b *Mmdebstrap) Build(ctx context.Context, order BuildOrder, progress func(
 	return built, err
 }
 
-// hook is a script that mmdebstrap runs at one of its stages, with the new root, the file that it shall copy the InRelease
-// file to, and further files that it writes.
+// hook is a script that mmdebstrap runs at one of its stages, with the new root and the arguments.
 type hook struct {
-	stage, script string
-	files         []string
+	name, stage, script string
+	arguments           []string
 }
 
+// path is where the script is while the order is carried out.
+func (h hook) path(order BuildOrder) string { return filepath.Join(order.Scratch, h.name+".sh") }
+
+// option is mmdebstrap's.
+func (h hook) option(order BuildOrder) string {
+	call := fmt.Sprintf(`--%s-hook=sh %s "$1"`, h.stage, shellQuote(h.path(order)))
+	for _, argument := range h.arguments {
+		call += " " + shellQuote(argument)
+	}
+	return call
+}
+
+// release is where one of the hooks copies the InRelease file to.
+func (o BuildOrder) release() string { return filepath.Join(o.Scratch, "InRelease") }
+
 // run makes a directory of the order's packages and returns the digest of the archive state that they are from.
-func (b *Mmdebstrap) run(ctx context.Context, order BuildOrder, variant string, at hook, progress func(string)) (digest string, err error) {
+func (b *Mmdebstrap) run(ctx context.Context, order BuildOrder, variant string, hooks []hook, progress func(string)) (digest string, err error) {
 	if unix.Geteuid() != 0 {
 		return "", environment(errors.New("building a root file system needs root's rights"))
 	}
-	script := filepath.Join(order.Scratch, at.stage+".sh")
-	release := filepath.Join(order.Scratch, "InRelease")
-	if err := os.WriteFile(script, []byte(at.script), 0o700); err != nil {
-		return "", fmt.Errorf("%s hook: %w", at.stage, err)
+	made := []string{order.release()}
+	for _, at := range hooks {
+		made = append(made, at.path(order))
+		if err := os.WriteFile(at.path(order), []byte(at.script), 0o700); err != nil {
+			return "", fmt.Errorf("%s hook: %w", at.name, err)
+		}
 	}
 	defer func() {
-		for _, file := range []string{script, release} {
+		for _, file := range made {
 			if gone := os.Remove(file); gone != nil && !errors.Is(gone, os.ErrNotExist) {
 				err = errors.Join(err, gone)
 			}
@@ -124,11 +147,10 @@ func (b *Mmdebstrap) run(ctx context.Context, order BuildOrder, variant string, 
 	}
 	defer func() { err = errors.Join(err, removeTree(more)) }()
 	args = append(args, options...)
-	call := fmt.Sprintf(`--%s-hook=sh %s "$1" %s`, at.stage, shellQuote(script), shellQuote(release))
-	for _, file := range at.files {
-		call += " " + shellQuote(file)
+	for _, at := range hooks {
+		args = append(args, at.option(order))
 	}
-	args = append(args, call,
+	args = append(args,
 		"--include="+strings.Join(order.Packages, ","),
 		order.Suite, order.Root, order.Mirror)
 
@@ -146,7 +168,7 @@ func (b *Mmdebstrap) run(ctx context.Context, order BuildOrder, variant string, 
 		return "", explainBuild(err, order)
 	}
 	tell.say("checking what was built")
-	text, err := os.ReadFile(release)
+	text, err := os.ReadFile(order.release())
 	if err != nil {
 		return "", fmt.Errorf("the archive state that was installed from: %w", err)
 	}

@@ -46,7 +46,9 @@ func (b *GuestBuilder) Build(ctx context.Context, order BuildOrder, progress fun
 	into := order.Root
 	order.Root = filepath.Join(order.Scratch, "packages")
 	list := filepath.Join(order.Scratch, "packages.list")
-	digest, err := b.unpack.run(ctx, order, "extract", hook{stage: "extract", script: extractHook, files: []string{list}}, progress)
+	digest, err := b.unpack.run(ctx, order, "extract", []hook{
+		{name: "extract", stage: "extract", script: extractHook, arguments: []string{order.release(), list}},
+	}, progress)
 	if err != nil {
 		return Built{}, err
 	}
