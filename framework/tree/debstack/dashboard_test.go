@@ -60,6 +60,9 @@ echo "$@" >>"$CALLS"
 		g.Expect(os.ReadFile(calls)).To(BeEquivalentTo(c.calls))
 	}
 
+	// So does the package's own configuration (dh_python3).
+	must("python3", "-m", "py_compile", filepath.Join(root, program))
+
 	must("sh", work+"/hook.sh", root, "as-packaged")
 	g.Expect(os.ReadFile(filepath.Join(root, program))).To(BeEquivalentTo(packaged))
 	g.Expect(os.ReadDir(filepath.Dir(filepath.Join(root, program)))).To(HaveLen(1))
@@ -81,4 +84,20 @@ func TestARootWithoutTheDashboardHasNoTraceOfIt(t *testing.T) {
 	}
 	g.Expect(root + "/usr/share/openstack-dashboard").NotTo(BeADirectory())
 	g.Expect(os.ReadFile(root + "/var/lib/dpkg/diversions")).To(BeEmpty())
+}
+
+// Debian 12's package, for real: its configuration calls and compiles what stands in its program's place.
+func TestRealBuildWithTheDashboard(t *testing.T) {
+	g := NewWithT(t)
+	cache := realBench(t)
+	root, err := cache.Ensure(t.Context(), Want{Release: "zed", Suite: "bookworm", Packages: append(NodePackages(), "openstack-dashboard")},
+		func(line string) { t.Log(line) })
+	g.Expect(err).NotTo(HaveOccurred())
+	said, err := exec.CommandContext(t.Context(), "dpkg", "--root", root.Path, "--verify", "openstack-dashboard").CombinedOutput()
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(said)).NotTo(ContainSubstring("manage.py"))
+	g.Expect(os.ReadFile(root.Path + "/var/lib/dpkg/diversions")).NotTo(ContainSubstring("dashboard"))
+	g.Expect(filepath.Glob(root.Path + "/usr/share/openstack-dashboard/manage.py*")).To(HaveLen(1))
+	g.Expect(root.Path + "/var/lib/openstack-dashboard/static/dashboard/manifest.json").To(BeAnExistingFile())
+	g.Expect(root.Release()).To(Succeed())
 }

@@ -19,18 +19,26 @@ try-again)
     divert --no-rename --add
     mkdir -p "$root${program%/*}"
     cat >"$root$program" <<'END'
-#!/bin/sh
-[ "$1" = compress ] || exec "$0.packaged" "$@"
-for attempt in 1 2 3 4 5; do
-    "$0.packaged" "$@" && exit
-    echo "compress: attempt $attempt failed" >&2
-done
-exit 1
+#!/usr/bin/python3
+# Of Python, because the postinst has py3compile compile it, too.
+import os
+import subprocess
+import sys
+
+attempts = 5 if sys.argv[1:2] == ["compress"] else 1
+for attempt in range(1, attempts + 1):
+    code = subprocess.call([os.path.abspath(__file__) + ".packaged", *sys.argv[1:]])
+    if code == 0:
+        break
+    if attempts > 1:
+        print(f"compress: attempt {attempt} of {attempts} failed", file=sys.stderr)
+sys.exit(code)
 END
     chmod 0755 "$root$program"
     ;;
 as-packaged)
-    rm "$root$program"
+    rm -f "$root$program" "$root${program%/*}"/__pycache__/manage.*.pyc
+    rmdir --ignore-fail-on-non-empty "$root${program%/*}/__pycache__" 2>/dev/null || :
     divert --rename --remove
     # Where the package is not installed nothing else is in there.
     rmdir --ignore-fail-on-non-empty "$root${program%/*}"
