@@ -90,7 +90,7 @@ func holds(environ []byte, name, value string) bool {
 // or when the context ends.
 func KillCookie(ctx context.Context, name, value string, grace time.Duration) ([]Process, error) {
 	found, err := FindCookie(ctx, name, value)
-	if err != nil || len(found) == 0 {
+	if len(found) == 0 {
 		return found, err
 	}
 	if grace > 0 {
@@ -101,17 +101,16 @@ func KillCookie(ctx context.Context, name, value string, grace time.Duration) ([
 		waitAll(ctx, found, grace)
 	}
 	left, err := FindCookie(ctx, name, value)
-	for deadline := time.Now().Add(killWait); err == nil && len(left) > 0; left, err = FindCookie(ctx, name, value) {
+	for deadline := time.Now().Add(killWait); len(left) > 0; left, err = FindCookie(ctx, name, value) {
 		for _, p := range left {
-			err = p.Signal(unix.SIGKILL)
-			if err != nil {
+			if err := p.Signal(unix.SIGKILL); err != nil {
 				return found, err
 			}
 		}
 		waitAll(ctx, left, time.Second)
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			if left, err = FindCookie(ctx, name, value); err == nil && len(left) > 0 {
-				return found, fmt.Errorf("still running after KILL: %s", list(left))
+			if left, err = FindCookie(ctx, name, value); len(left) > 0 {
+				return found, errors.Join(fmt.Errorf("still running after KILL: %s", list(left)), err)
 			}
 			return found, err
 		}
