@@ -93,6 +93,20 @@ func TestCodeThatCannotBeToldIsNotChecked(t *testing.T) {
 	g.Expect(row.Failure.Message).To(ContainSubstring("its package is not the target's new"))
 }
 
+// Who reads that the target's code does not run wants to know at once that nobody has upgraded it.
+func TestAScriptThatDidNothingIsToldWithWhatCameOfIt(t *testing.T) {
+	g := NewWithT(t)
+	cloud := &seenCloud{service: tree.Service{Name: "a", Units: []string{"a"}, Packages: []string{"a"}}, code: tree.Code{Package: "a", Version: "old"}}
+	row := upgraded(t, cloud, ":")
+	g.Expect(row.Outcome).To(Equal(report.Failed))
+	g.Expect(row.Failure.Message).To(And(ContainSubstring("upgrade.sh did nothing"), ContainSubstring(", and "), ContainSubstring("its package is not the target's new")))
+
+	cloud.service.Unproved = "systemd cannot be asked"
+	row = upgraded(t, cloud, ":")
+	g.Expect(row.Outcome).To(Equal(report.NotChecked))
+	g.Expect(row.Reason).To(ContainSubstring("upgrade.sh did nothing"))
+}
+
 // Behind a web server it is the units' processes that count; where the API is may not be known at all.
 func TestWhoServesAnAPIBehindAWebServer(t *testing.T) {
 	g := NewWithT(t)
