@@ -5,8 +5,8 @@
 #     dashboard.sh <root> as-packaged  when all are
 #
 # openstack-dashboard, when it is configured, compresses the dashboard's files in four threads at once (django-compressor's
-# "compress"), by a compiler of SCSS that was not made for threads (pyScss): 2 of 42 times it found a mistake in what holds
-# none ("Syntax error: Found 'inline-blo'"), and the package could not be configured. From trixie on the package itself
+# "compress"), by a compiler of SCSS that was not made for threads (pyScss): now and then it finds a mistake in what holds
+# none ("Syntax error: Found 'inline-blo'"), and the package cannot be configured. From trixie on the package itself
 # tries five times; here all do.
 set -eu
 root=$1
