@@ -35,8 +35,8 @@ func FindCookie(ctx context.Context, name, value string) ([]Process, error) {
 	return found, errors.Join(append(stuck, err)...)
 }
 
-// errLoading: the environment of a process could not be seen for loadWait.
-var errLoading = errors.New("has been loading a program for too long to tell what it belongs to")
+// errLoading: the environment of a process could not be seen for loadWait, or until the caller gave up.
+var errLoading = errors.New("is still loading its program: what it belongs to cannot be told")
 
 // errStranger: a process is gone, or does not carry the cookie, or is not ours to read.
 var errStranger = errors.New("no carrier of the cookie")
@@ -69,7 +69,7 @@ func carrier(ctx context.Context, pid int, name, value string) (Process, error) 
 		}
 		select {
 		case <-ctx.Done():
-			return Process{}, fmt.Errorf("process %d (%s) %w", pid, s.comm, errLoading)
+			return Process{}, fmt.Errorf("process %d (%s) %w: %w", pid, s.comm, errLoading, context.Cause(ctx))
 		case <-time.After(time.Millisecond):
 		}
 	}

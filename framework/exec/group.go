@@ -31,7 +31,11 @@ func end(ctx context.Context, leader int, c Command, done <-chan struct{}) error
 		}
 	}
 	var errs []error
-	if left := session(leader); len(left) > 0 {
+	left, err := session(leader)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	if len(left) > 0 {
 		errs = append(errs, fmt.Errorf("still running after KILL: %s", list(left)))
 	}
 	if name, value, ok := strings.Cut(c.Cookie, "="); ok {
@@ -50,8 +54,10 @@ func awaitSession(leader int, limit time.Duration, done <-chan struct{}) bool {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		if ended(done) && len(session(leader)) == 0 {
-			return true
+		if ended(done) {
+			if left, err := session(leader); err == nil && len(left) == 0 {
+				return true
+			}
 		}
 		select {
 		case <-deadline.C:
@@ -63,20 +69,21 @@ func awaitSession(leader int, limit time.Duration, done <-chan struct{}) bool {
 
 // session lists the living processes of the leader's process group and session. The session is the wider of
 // the two: a script with job control ("set -m") gives its children groups of their own.
-func session(leader int) []Process {
+func session(leader int) ([]Process, error) {
 	var found []Process
-	_ = eachProcess(func(pid int) {
+	err := eachProcess(func(pid int) {
 		s, err := readStat(pid)
 		if err == nil && !s.dead() && (s.group == leader || s.session == leader) {
 			found = append(found, Process{PID: pid, StartTime: s.start, Command: commandLine(pid, s.comm)})
 		}
 	})
-	return found
+	return found, err
 }
 
-// signalSession signals every member. One that cannot be signalled is seen by the next listing.
+// signalSession signals every member that it sees. One that cannot be seen, or signalled, is left to the next listing.
 func signalSession(leader int, signal unix.Signal) {
-	for _, member := range session(leader) {
+	members, _ := session(leader)
+	for _, member := range members {
 		_ = member.Signal(signal)
 	}
 }
